@@ -1,0 +1,112 @@
+// Draws the charts that README and docs show: plain SVG text, no dependency, legible in light and
+// dark themes (transparent ground, mid-grey text, two hues that differ in lightness too).
+
+const ink = '#6b7280';
+const grid = '#9ca3af55';
+const hues = ['#d97706', '#2563eb', '#059669'];
+const font = 'font-family="system-ui, sans-serif"';
+
+const escape = (text) =>
+  String(text).replace(/[&<>]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[c]);
+
+function text(x, y, content, options = {}) {
+  const { anchor = 'start', size = 12, weight = 'normal', fill = ink } = options;
+  return `<text x="${x}" y="${y}" text-anchor="${anchor}" font-size="${size}" font-weight="${weight}" fill="${fill}" ${font}>${escape(content)}</text>`;
+}
+
+/** A round number at or above `value`: 1, 2, 2.5 or 5 times a power of ten. */
+function niceCeiling(value) {
+  const power = 10 ** Math.floor(Math.log10(value || 1));
+  return [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= value);
+}
+
+const formatTick = (value) =>
+  value >= 1000 ? `${value / 1000}k` : String(Number(value.toFixed(2)));
+
+/** Axis lines and labels of a plot area; gives the SVG and the map from values to pixels. */
+function axes(area, maxValue) {
+  const top = niceCeiling(maxValue);
+  const toY = (value) => area.bottom - ((area.bottom - area.top) * value) / top;
+  const ticks = [0, 0.25, 0.5, 0.75, 1].map((fraction) => fraction * top);
+  const lines = ticks.map(
+    (tick) =>
+      `<line x1="${area.left}" x2="${area.right}" y1="${toY(tick)}" y2="${toY(tick)}" stroke="${grid}"/>` +
+      text(area.left - 6, toY(tick) + 4, formatTick(tick), { anchor: 'end', size: 11 }),
+  );
+  return { svg: lines.join(''), toY };
+}
+
+function legend(names, x, y) {
+  const widest = Math.max(...names.map((name) => name.length)) * 7 + 30;
+  return names
+    .map(
+      (name, i) =>
+        `<rect x="${x + i * widest}" y="${y - 9}" width="10" height="10" rx="2" fill="${hues[i]}"/>` +
+        text(x + i * widest + 15, y, name),
+    )
+    .join('');
+}
+
+function frame(width, height, title, body) {
+  return (
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escape(title)}">` +
+    `${text(16, 22, title, { size: 14, weight: 600 })}${body}</svg>\n`
+  );
+}
+
+/**
+ * A line chart.
+ *
+ * @param chart `{ title, xLabel, series: [{ name, values }] }`; values are one per x = 1, 2, …
+ * @returns the SVG document
+ */
+export function lineChart({ title, xLabel, series }) {
+  const [width, height] = [640, 280];
+  const area = { left: 56, right: width - 16, top: 58, bottom: height - 40 };
+  const numPoints = series[0].values.length;
+  const { svg, toY } = axes(area, Math.max(...series.flatMap(({ values }) => values)));
+  const toX = (i) =>
+    area.left + 12 + ((area.right - area.left - 24) * i) / Math.max(1, numPoints - 1);
+  const lines = series.map(({ values }, s) => {
+    const points = values.map((value, i) => `${toX(i).toFixed(1)},${toY(value).toFixed(1)}`);
+    return `<polyline points="${points.join(' ')}" fill="none" stroke="${hues[s]}" stroke-width="2.5"/>`;
+  });
+  const labels = series[0].values.map((_, i) =>
+    i % Math.ceil(numPoints / 10) === 0
+      ? text(toX(i), area.bottom + 16, i + 1, { anchor: 'middle', size: 11 })
+      : '',
+  );
+  const names = series.map(({ name }) => name);
+  return frame(
+    width,
+    height,
+    title,
+    legend(names, 16, 44) +
+      svg +
+      lines.join('') +
+      labels.join('') +
+      text((area.left + area.right) / 2, height - 8, xLabel, { anchor: 'middle' }),
+  );
+}
+
+/**
+ * A chart of horizontal bars with their values written beside them.
+ *
+ * @param chart `{ title, bars: [{ name, value, label }] }`
+ * @returns the SVG document
+ */
+export function barChart({ title, bars }) {
+  const [width, rowHeight, left] = [640, 34, 200];
+  const height = 44 + bars.length * rowHeight;
+  const longest = Math.max(...bars.map(({ value }) => value));
+  const rows = bars.map(({ name, value, label }, i) => {
+    const y = 40 + i * rowHeight;
+    const length = Math.max(2, ((width - left - 130) * value) / longest);
+    return (
+      text(left - 10, y + 17, name, { anchor: 'end' }) +
+      `<rect x="${left}" y="${y + 3}" width="${length.toFixed(1)}" height="20" rx="3" fill="${hues[i % hues.length]}"/>` +
+      text(left + length + 8, y + 17, label)
+    );
+  });
+  return frame(width, height, title, rows.join(''));
+}
