@@ -1,0 +1,114 @@
+import type { KvCacheModel } from './kv-cache.js';
+
+/** Arguments of {@link pagedAttention}. */
+export interface PagedAttentionInput {
+  /** `[numTokens, numHeads, headDim]` */
+  readonly q: ArrayLike<number>;
+  readonly cache: KvCacheModel;
+  readonly layer: number;
+  /** `[numTableRows, tableStride]` */
+  readonly blockTables: ArrayLike<number>;
+  readonly tableStride: number;
+  /** `[numSeqs]` row of each sequence in `blockTables` */
+  readonly tableRows: ArrayLike<number>;
+  /** `[numSeqs + 1]` */
+  readonly queryStart: ArrayLike<number>;
+  /** `[numSeqs]` */
+  readonly contextLens: ArrayLike<number>;
+  /** Rows past `queryStart[numSeqs]` are padding. */
+  readonly numTokens: number;
+  readonly numHeads: number;
+  readonly scale: number;
+  /** A row at position p sees positions >= p - window; -1 is off. */
+  readonly window: number;
+  /** 0 is off. */
+  readonly softcap: number;
+  /** `[numHeads]` logit of a virtual key without value */
+  readonly sinks?: ArrayLike<number>;
+}
+
+/** What {@link pagedAttention} gives. */
+export interface PagedAttentionOutput {
+  /** `[numTokens, numHeads, headDim]` */
+  readonly out: Float64Array;
+  /** Weighted sum of absolute values, `[numTokens, numHeads, headDim]`: what errors are relative to. */
+  readonly magnitude: Float64Array;
+  /** `[numTokens, numHeads]` natural log of the softmax denominator; -Infinity where nothing is seen */
+  readonly lse: Float64Array;
+}
+
+/** Attention of each sequence's query rows over its paged context, causal, aligned bottom right. */
+export function pagedAttention(input: PagedAttentionInput): PagedAttentionOutput {
+  const { cache, numTokens, numHeads, queryStart, contextLens } = input;
+  const output: PagedAttentionOutput = {
+    out: new Float64Array(numTokens * numHeads * cache.headDim),
+    magnitude: new Float64Array(numTokens * numHeads * cache.headDim),
+    lse: new Float64Array(numTokens * numHeads).fill(Number.NEGATIVE_INFINITY),
+  };
+  for (let s = 0; s < contextLens.length; s++) {
+    const queryLen = queryStart[s + 1] - queryStart[s];
+    for (let i = 0; i < queryLen; i++) {
+      const position = contextLens[s] - queryLen + i;
+      for (let head = 0; head < numHeads; head++) {
+        attendRow(input, { sequence: s, row: queryStart[s] + i, position, head }, output);
+      }
+    }
+  }
+  return output;
+}
+
+interface RowOfHead {
+  readonly sequence: number;
+  readonly row: number;
+  readonly position: number;
+  readonly head: number;
+}
+
+function attendRow(input: PagedAttentionInput, at: RowOfHead, output: PagedAttentionOutput): void {
+  const { cache, layer, numHeads, window, sinks } = input;
+  const { headDim } = cache;
+  const kvHead = Math.floor(at.head / (numHeads / cache.numKvHeads));
+  const first = window === -1 ? 0 : Math.max(0, at.position - window);
+  const logits: number[] = [];
+  for (let p = first; p <= at.position; p++) {
+    const { key } = cache.read(layer, slotOf(input, at.sequence, p));
+    logits.push(logitOf(input, at, key, kvHead * headDim));
+  }
+  if (logits.length === 0) return;
+
+  const sink = sinks === undefined ? Number.NEGATIVE_INFINITY : sinks[at.head];
+  const max = logits.reduce((a, b) => Math.max(a, b), sink);
+  const sum = logits.reduce((total, logit) => total + Math.exp(logit - max), Math.exp(sink - max));
+  const rowOfHead = at.row * numHeads + at.head;
+  output.lse[rowOfHead] = max + Math.log(sum);
+  logits.forEach((logit, i) => {
+    const { value } = cache.read(layer, slotOf(input, at.sequence, first + i));
+    const weight = Math.exp(logit - max) / sum;
+    for (let d = 0; d < headDim; d++) {
+      const term = weight * value[kvHead * headDim + d];
+      output.out[rowOfHead * headDim + d] += term;
+      output.magnitude[rowOfHead * headDim + d] += Math.abs(term);
+    }
+  });
+}
+
+function logitOf(
+  input: PagedAttentionInput,
+  at: RowOfHead,
+  key: Float64Array,
+  keyStart: number,
+): number {
+  const { headDim } = input.cache;
+  const qStart = (at.row * input.numHeads + at.head) * headDim;
+  let dot = 0;
+  for (let d = 0; d < headDim; d++) dot += input.q[qStart + d] * key[keyStart + d];
+  const logit = dot * input.scale;
+  return input.softcap === 0 ? logit : input.softcap * Math.tanh(logit / input.softcap);
+}
+
+function slotOf(input: PagedAttentionInput, sequence: number, position: number): number {
+  const { blockSize } = input.cache;
+  const row = input.tableRows[sequence];
+  const block = input.blockTables[row * input.tableStride + Math.floor(position / blockSize)];
+  return block * blockSize + (position % blockSize);
+}
