@@ -7,6 +7,35 @@ export const errorCodes = {
   ERR_OUT_OF_BLOCKS: 'the KV pool has fewer free blocks than an operation needs',
   ERR_DOUBLE_FREE: 'something that was already freed was freed again',
   ERR_CLOSED: 'an engine, device or worker was used after close()',
+  ERR_CHECKPOINT_NOT_FOUND: 'a model folder or a file that it must have does not exist',
+  ERR_CONFIG_INVALID:
+    'a field of config.json is missing, contradictory, or asks for what is not built',
+  ERR_UNKNOWN_ARCHITECTURE:
+    'config.json names an architecture that the forward loop does not describe',
+  ERR_SAFETENSORS_HEADER: 'the header of a safetensors file is truncated, oversized or malformed',
+  ERR_SAFETENSORS_INDEX: 'the index of a sharded checkpoint is malformed',
+  ERR_SAFETENSORS_OVERLAP: 'two tensors of a safetensors file share bytes',
+  ERR_SAFETENSORS_RANGE: "a tensor's byte range does not fit its shape, its alignment or its file",
+  ERR_TENSOR_DTYPE: 'a tensor is stored in a dtype that weights cannot be loaded from',
+  ERR_TENSOR_MISSING: 'a checkpoint lacks a tensor that its config or index promises',
+  ERR_TENSOR_SHAPE: "a tensor's shape is not the one that the config implies",
+  ERR_TENSOR_UNEXPECTED: 'a checkpoint has a weight that the forward loop would leave out',
+  ERR_SHAPE_MISMATCH: 'a tensor has another shape than the operation needs',
+  ERR_DTYPE_MISMATCH: 'a tensor has another dtype than the operation needs',
+  ERR_OUT_OF_MEMORY: 'the device cannot give the memory that was asked for',
+  ERR_TOO_MANY_STEPS: 'a third step was submitted while two were queued',
+  ERR_INVALID_STEP:
+    "a step's arrays contradict each other or leave their ranges; the step did not run, later ones do",
+  ERR_TOKEN_OUT_OF_RANGE: 'a step names a token id outside the vocabulary; the step did not run',
+  ERR_BLOCK_OUT_OF_RANGE:
+    'a step, table change, copy or transfer names a block or slot outside the KV cache, or the null block where a real one is needed',
+  ERR_PREVIOUS_STEP_FAILED: 'a step takes tokens from the samples of a step that failed',
+  ERR_CUDA_UNAVAILABLE: "`backend: 'cuda'` was asked for and no GPU can be used",
+  ERR_ISA_UNAVAILABLE: 'this machine cannot run the instruction set that was asked for',
+  ERR_ADDON_UNAVAILABLE:
+    "the native addon was not found or could not be loaded; the error's `cause` says why",
+  ERR_FILE_UNREADABLE: 'a file is missing or cannot be mapped into memory',
+  ERR_NATIVE: 'the addon refused a call that TypeScript let pass: a bug in this package',
 } as const;
 
 /** A code that an {@link EngineError} carries. */
