@@ -36,6 +36,15 @@ export const errorCodes = {
     "the native addon was not found or could not be loaded; the error's `cause` says why",
   ERR_FILE_UNREADABLE: 'a file is missing or cannot be mapped into memory',
   ERR_NATIVE: 'the addon refused a call that TypeScript let pass: a bug in this package',
+  ERR_EMPTY_PROMPT: 'a request has no prompt token',
+  ERR_TOKEN_OUT_OF_RANGE: 'a token id lies outside the vocabulary of the model',
+  ERR_PROMPT_TOO_LONG: 'a prompt leaves no room for an answer in the context',
+  ERR_POOL_TOO_SMALL: 'a single sequence needs more blocks than the whole KV pool has',
+  ERR_QUEUE_FULL: 'as many requests wait as the queue may hold',
+  ERR_NON_FINITE_LOGITS: 'the model gave NaN or infinite logits for a request',
+  ERR_STEP_FAILED: 'the executor could not run a step that a request was part of',
+  ERR_REQUEST_NOT_FOUND: 'a message names a request or sample that is not running',
+  ERR_PREFIX_RELEASED: 'a prefix handle was used after it was released or expired',
 } as const;
 
 /** A code that an {@link EngineError} carries. */
@@ -86,6 +95,18 @@ export class OutOfBlocksError extends EngineError {
     readonly numFree: number,
   ) {
     super('ERR_OUT_OF_BLOCKS', `need ${numNeeded} blocks; ${numFree} are free`);
+  }
+}
+
+/** Thrown when as many requests wait as the engine was told to queue. */
+export class QueueFullError extends EngineError {
+  override readonly name = 'QueueFullError';
+
+  constructor(
+    readonly numWaiting: number,
+    readonly maxQueue: number,
+  ) {
+    super('ERR_QUEUE_FULL', `${numWaiting} requests wait; the queue holds ${maxQueue}`);
   }
 }
 

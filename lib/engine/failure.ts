@@ -1,0 +1,60 @@
+import {
+  EngineError,
+  type ErrorCode,
+  errorCodes,
+  InvalidArgumentError,
+  OutOfBlocksError,
+  QueueFullError,
+} from '../errors.js';
+import type { FailedEvent } from './messages.js';
+
+/** The plain-data form of an error, as a `failed` event carries it. */
+export function failureOf(id: number, error: unknown): FailedEvent {
+  if (!(error instanceof EngineError)) {
+    const message = error instanceof Error ? error.message : String(error);
+    return { type: 'failed', id, code: codeOf(error), message };
+  }
+  const details = detailsOf(error);
+  const failure: FailedEvent = { type: 'failed', id, code: error.code, message: error.message };
+  return details === undefined ? failure : { ...failure, details };
+}
+
+/** The typed error that a `failed` event stands for. */
+export function errorOf(failure: FailedEvent): EngineError {
+  const { code, message, details } = failure;
+  if (details !== undefined && 'limit' in details) {
+    return new InvalidArgumentError(
+      String(details.field),
+      details.value,
+      String(details.limit),
+      code as ErrorCode,
+    );
+  }
+  if (code === 'ERR_QUEUE_FULL' && details !== undefined) {
+    return new QueueFullError(Number(details.numWaiting), Number(details.maxQueue));
+  }
+  if (code === 'ERR_OUT_OF_BLOCKS' && details !== undefined) {
+    return new OutOfBlocksError(Number(details.numNeeded), Number(details.numFree));
+  }
+  return new EngineError(code as ErrorCode, message);
+}
+
+function detailsOf(error: EngineError): FailedEvent['details'] {
+  if (error instanceof InvalidArgumentError) {
+    const { field, value, limit } = error;
+    return { field, value: typeof value === 'number' ? value : String(value), limit };
+  }
+  if (error instanceof QueueFullError) {
+    return { numWaiting: error.numWaiting, maxQueue: error.maxQueue };
+  }
+  if (error instanceof OutOfBlocksError) {
+    return { numNeeded: error.numNeeded, numFree: error.numFree };
+  }
+  return undefined;
+}
+
+/** A device's error may come from another realm: its code counts where it is one of ours. */
+function codeOf(error: unknown): ErrorCode {
+  const code = (error as { code?: unknown } | null | undefined)?.code;
+  return typeof code === 'string' && code in errorCodes ? (code as ErrorCode) : 'ERR_STEP_FAILED';
+}

@@ -1,0 +1,30 @@
+export {
+  EngineCore,
+  type EngineCoreOptions,
+  type EngineStats,
+  type ModelLimits,
+} from './engine-core.js';
+export {
+  type Executor,
+  type ExecutorLimits,
+  maxTopLogprobs,
+  type SlotParams,
+  type StepBatch,
+  type StepCounters,
+  type StepOutcome,
+} from './executor.js';
+export { errorOf, failureOf } from './failure.js';
+export type {
+  CachePolicy,
+  EngineEvent,
+  FailedEvent,
+  FinishedEvent,
+  ForkMessage,
+  SamplingParams,
+  StepOutput,
+  SubmitMessage,
+  Timings,
+  TokenLogprobs,
+  TokensEvent,
+  Usage,
+} from './messages.js';
