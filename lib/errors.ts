@@ -26,7 +26,7 @@ export const errorCodes = {
   ERR_TOO_MANY_STEPS: 'a third step was submitted while two were queued',
   ERR_INVALID_STEP:
     "a step's arrays contradict each other or leave their ranges; the step did not run, later ones do",
-  ERR_TOKEN_OUT_OF_RANGE: 'a step names a token id outside the vocabulary; the step did not run',
+  ERR_TOKEN_OUT_OF_RANGE: 'a request or step names a token id outside the vocabulary; nothing ran',
   ERR_BLOCK_OUT_OF_RANGE:
     'a step, table change, copy or transfer names a block or slot outside the KV cache, or the null block where a real one is needed',
   ERR_PREVIOUS_STEP_FAILED: 'a step takes tokens from the samples of a step that failed',
@@ -37,7 +37,6 @@ export const errorCodes = {
   ERR_FILE_UNREADABLE: 'a file is missing or cannot be mapped into memory',
   ERR_NATIVE: 'the addon refused a call that TypeScript let pass: a bug in this package',
   ERR_EMPTY_PROMPT: 'a request has no prompt token',
-  ERR_TOKEN_OUT_OF_RANGE: 'a token id lies outside the vocabulary of the model',
   ERR_PROMPT_TOO_LONG: 'a prompt leaves no room for an answer in the context',
   ERR_POOL_TOO_SMALL: 'a single sequence needs more blocks than the whole KV pool has',
   ERR_QUEUE_FULL: 'as many requests wait as the queue may hold',
