@@ -6,12 +6,12 @@ const grid = '#9ca3af55';
 const hues = ['#d97706', '#2563eb', '#059669'];
 const font = 'font-family="system-ui, sans-serif"';
 
-const escape = (text) =>
+const escapeText = (text) =>
   String(text).replace(/[&<>]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[c]);
 
 function text(x, y, content, options = {}) {
   const { anchor = 'start', size = 12, weight = 'normal', fill = ink } = options;
-  return `<text x="${x}" y="${y}" text-anchor="${anchor}" font-size="${size}" font-weight="${weight}" fill="${fill}" ${font}>${escape(content)}</text>`;
+  return `<text x="${x}" y="${y}" text-anchor="${anchor}" font-size="${size}" font-weight="${weight}" fill="${fill}" ${font}>${escapeText(content)}</text>`;
 }
 
 /** A round number at or above `value`: 1, 2, 2.5 or 5 times a power of ten. */
@@ -49,7 +49,7 @@ function legend(names, x, y) {
 
 function frame(width, height, title, body) {
   return (
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escape(title)}">` +
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escapeText(title)}">` +
     `${text(16, 22, title, { size: 14, weight: 600 })}${body}</svg>\n`
   );
 }
