@@ -6,6 +6,7 @@ export const errorCodes = {
   ERR_INVALID_ARGUMENT: 'an option or argument has the wrong type or lies outside its range',
   ERR_OUT_OF_BLOCKS: 'the KV pool has fewer free blocks than an operation needs',
   ERR_DOUBLE_FREE: 'something that was already freed was freed again',
+  ERR_PIN_BUDGET: 'a pin would hold more of the KV pool than pins may',
   ERR_CLOSED: 'an engine, device or worker was used after close()',
   ERR_CHECKPOINT_NOT_FOUND: 'a model folder or a file that it must have does not exist',
   ERR_CONFIG_INVALID:
@@ -44,6 +45,11 @@ export const errorCodes = {
   ERR_STEP_FAILED: 'the executor could not run a step that a request was part of',
   ERR_REQUEST_NOT_FOUND: 'a message names a request or sample that is not running',
   ERR_PREFIX_RELEASED: 'a prefix handle was used after it was released or expired',
+  ERR_MODEL_NOT_FOUND: 'load() found no model under any reading of its source',
+  ERR_TOKENIZER_INVALID: 'tokenizer.json or tokenizer_config.json is missing or malformed',
+  ERR_CHAT_TEMPLATE_MISSING: 'a chat was asked of a checkpoint without a chat template',
+  ERR_TEMPLATE: 'the chat template does not parse, or refuses these messages',
+  ERR_TEXT_WORKER: 'the thread that renders and tokenises crashed; its calls failed',
 } as const;
 
 /** A code that an {@link EngineError} carries. */
@@ -106,6 +112,22 @@ export class QueueFullError extends EngineError {
     readonly maxQueue: number,
   ) {
     super('ERR_QUEUE_FULL', `${numWaiting} requests wait; the queue holds ${maxQueue}`);
+  }
+}
+
+/** Thrown when pins would hold more blocks than their share of the pool. */
+export class PinBudgetError extends EngineError {
+  override readonly name = 'PinBudgetError';
+
+  constructor(
+    readonly numNeeded: number,
+    readonly numPinned: number,
+    readonly maxPinned: number,
+  ) {
+    super(
+      'ERR_PIN_BUDGET',
+      `the pin needs ${numNeeded} more blocks; ${numPinned} of at most ${maxPinned} are pinned`,
+    );
   }
 }
 
