@@ -1,0 +1,81 @@
+import { Template } from '@huggingface/jinja';
+import { EngineError } from '../errors.js';
+import type { ChatTool, TemplateMessage } from './chat-messages.js';
+import type { TokenizerFiles } from './tokenizer-files.js';
+
+/** What a template is rendered with. */
+export interface RenderInput {
+  readonly messages: readonly TemplateMessage[];
+  readonly tools?: readonly ChatTool[];
+  /** Ends the text with the header of the assistant's next message. */
+  readonly addGenerationPrompt: boolean;
+  /** Further variables that this checkpoint's template reads, such as `enable_thinking`. */
+  readonly variables?: Readonly<Record<string, unknown>>;
+}
+
+/** The chat templates of one checkpoint, parsed when first used. */
+export class ChatTemplates {
+  readonly #files: TokenizerFiles;
+  readonly #parsed = new Map<string, Template>();
+
+  constructor(files: TokenizerFiles) {
+    this.#files = files;
+  }
+
+  /**
+   * Renders messages into the text that the model was trained on.
+   *
+   * With tools, a template named `tool_use` is taken when the checkpoint has one.
+   *
+   * @throws {EngineError} `ERR_CHAT_TEMPLATE_MISSING` when the checkpoint has no template;
+   *   `ERR_TEMPLATE` when it does not parse or does not render, with the template's own words
+   */
+  render(input: RenderInput): string {
+    const name = this.#choose(input.tools !== undefined);
+    const template = this.#parse(name);
+    try {
+      return template.render({
+        ...this.#files.namedTokens,
+        ...input.variables,
+        messages: input.messages,
+        tools: input.tools ?? null,
+        add_generation_prompt: input.addGenerationPrompt,
+      });
+    } catch (error) {
+      throw templateError(name, 'cannot render these messages', error);
+    }
+  }
+
+  #choose(hasTools: boolean): string {
+    const names = this.#files.templates.map((template) => template.name);
+    if (names.length === 0) {
+      throw new EngineError(
+        'ERR_CHAT_TEMPLATE_MISSING',
+        `${this.#files.folder} has no chat template`,
+        { hint: 'Use generate() with a prompt, or add a chat_template.jinja to the folder.' },
+      );
+    }
+    if (hasTools && names.includes('tool_use')) return 'tool_use';
+    return names.includes('default') ? 'default' : names[0];
+  }
+
+  #parse(name: string): Template {
+    const known = this.#parsed.get(name);
+    if (known) return known;
+    const { source } = this.#files.templates.find((template) => template.name === name)!;
+    try {
+      const template = new Template(source);
+      this.#parsed.set(name, template);
+      return template;
+    } catch (error) {
+      throw templateError(name, 'does not parse', error);
+    }
+  }
+}
+
+function templateError(name: string, what: string, cause: unknown): EngineError {
+  const words = cause instanceof Error ? cause.message : String(cause);
+  return new EngineError('ERR_TEMPLATE', `the chat template "${name}" ${what}: ${words}`, {
+    cause,
+  });
+}
