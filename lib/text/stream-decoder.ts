@@ -3,8 +3,10 @@ export type DecodeBatch = (ids: number[][]) => Promise<string[]>;
 
 /** A window longer than this is cut where the text was last complete. */
 const maxWindowLen = 16;
-/** More ids than a character can have without becoming one are no character: they are let out as they are. */
+/** More ids than these without a whole character are no character: they are let out as they are. */
 const maxHeldLen = 8;
+/** A character is at most four bytes, and a token at least one: fewer ids than these can be unfinished. */
+const maxCharLen = 4;
 const replacement = '\ufffd';
 
 /**
@@ -44,29 +46,38 @@ export class StreamDecoder {
     additions: readonly { stream: StreamDecoder; tokenIds: readonly number[]; isLast: boolean }[],
   ): Promise<string[]> {
     const windows: number[][] = [];
-    for (const { stream, tokenIds } of additions) {
-      for (const id of tokenIds) stream.#ids.push(id);
-      windows.push(stream.#ids);
-      if (stream.#givenLength === undefined) windows.push(stream.#ids.slice(0, stream.#numClean));
-    }
+    const numWindows = additions.map(({ stream, tokenIds, isLast }) => {
+      const before = windows.length;
+      stream.#addWindows(tokenIds, isLast, windows);
+      return windows.length - before;
+    });
     const texts = await decodeBatch(windows);
-    let at = 0;
-    return additions.map(({ stream, isLast }) => {
-      const text = texts[at++];
-      if (stream.#givenLength === undefined) {
-        stream.#givenLength = texts[at++].replace(/\ufffd+$/, '').length;
-      }
-      return stream.#take(text, stream.#givenLength, isLast);
+    let end = 0;
+    return additions.map(({ stream, isLast }, i) => {
+      end += numWindows[i];
+      return stream.#take(texts.slice(end - numWindows[i], end), isLast);
     });
   }
 
-  #take(text: string, givenLength: number, isLast: boolean): string {
-    const isUnfinished = text.endsWith(replacement);
-    const numHeld = this.#ids.length - this.#numClean;
-    if (isUnfinished && !isLast && numHeld < maxHeldLen) return '';
+  /** The whole window; then, when several tokens came, shorter ones; then what has been given, when unknown. */
+  #addWindows(tokenIds: readonly number[], isLast: boolean, windows: number[][]): void {
+    for (const id of tokenIds) this.#ids.push(id);
+    const numShorter = isLast ? 0 : Math.min(tokenIds.length, maxCharLen) - 1;
+    windows.push(this.#ids);
+    for (let i = 1; i <= numShorter; i++) windows.push(this.#ids.slice(0, -i));
+    if (this.#givenLength === undefined) windows.push(this.#ids.slice(0, this.#numClean));
+  }
+
+  #take(texts: string[], isLast: boolean): string {
+    const givenLength = this.#givenLength ?? texts.pop()!.replace(/\ufffd+$/, '').length;
+    this.#givenLength = givenLength;
+    const numShorter = texts.findIndex((text) => !text.endsWith(replacement));
+    const isHeld = numShorter < 0 && !isLast && this.#ids.length - this.#numClean < maxHeldLen;
+    if (isHeld) return '';
+    const text = texts[Math.max(0, numShorter)];
     this.#givenLength = text.length;
-    this.#numClean = this.#ids.length;
-    if (!isUnfinished) this.#shorten();
+    this.#numClean = this.#ids.length - Math.max(0, numShorter);
+    if (numShorter >= 0) this.#shorten();
     return text.slice(givenLength);
   }
 
@@ -76,7 +87,7 @@ export class StreamDecoder {
     if (this.#numClean <= halfLen || this.#cut === 0) this.#cut = this.#numClean;
     if (this.#numClean <= maxWindowLen || this.#numClean - this.#cut < halfLen) return;
     this.#ids = this.#ids.slice(this.#cut);
-    this.#numClean = this.#ids.length;
+    this.#numClean -= this.#cut;
     this.#givenLength = undefined;
     this.#cut = 0;
   }
