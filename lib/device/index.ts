@@ -1,0 +1,37 @@
+export { Activation } from './activation.js';
+export type { DeviceCounters } from './counters.js';
+export { Device, type DeviceInfo, type DeviceOptions, type Isa } from './device.js';
+export { DeviceOps, type WithTensors } from './device-ops.js';
+export { type DType, dtypeBytes, type TypedArrayOf } from './dtype.js';
+export { KvCache, type KvCacheOptions, type KvLayout } from './kv-cache.js';
+export type {
+  PagedAttentionOperands,
+  ReadKvOperands,
+  RopeAndWriteKvOperands,
+  WriteKvOperands,
+} from './kv-op-records.js';
+export { MappedFile } from './mapped-file.js';
+export type {
+  EmbedOperands,
+  GatedMulOperands,
+  GatherRowsOperands,
+  MatmulOperands,
+  RmsNormOperands,
+} from './op-records.js';
+export { Program } from './program.js';
+export { Recorder } from './recorder.js';
+export type { SampleOperands } from './sample-op.js';
+export { maxTopLogprobs, type SamplingSlot } from './sampling-slot.js';
+export { StepBuffer } from './step-buffer.js';
+export type { ProgramLimits, RecordLimits, StepLimits } from './step-limits.js';
+export type { StepCounters, StepResult } from './step-result.js';
+export type { StepTensors } from './step-tensors.js';
+export { Tensor, type TensorOptions } from './tensor.js';
+export { HostBlocks, type Transfer, type TransferOptions } from './transfer.js';
+export {
+  type LoadTensorOptions,
+  Weight,
+  type WeightDType,
+  type WeightOptions,
+  type WeightPart,
+} from './weight.js';

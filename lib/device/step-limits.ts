@@ -1,0 +1,49 @@
+import { checkInteger } from './limits.js';
+
+/** Largest extents of a step, fixed when a program is recorded. */
+export interface StepLimits {
+  readonly maxTokens: number;
+  readonly maxSeqs: number;
+  readonly maxLogitRows: number;
+  /** Rows of the block tables that live on the device. */
+  readonly maxTableRows: number;
+  /** Entries of one row; times the block size is the longest context. */
+  readonly maxBlocksPerSeq: number;
+  /** Block copies that one step can carry. */
+  readonly maxCopies: number;
+}
+
+/** What `device.record()` takes. */
+export interface RecordLimits extends StepLimits {
+  /** Checked against the logits where given. */
+  readonly vocabSize?: number;
+  /** Sampling slots that live on the device; `maxSeqs` when left out. */
+  readonly numSamplingSlots?: number;
+}
+
+/** Limits of a recorded program, everything filled in. */
+export interface ProgramLimits extends StepLimits {
+  /** Columns of the logits; 0 when the program ends in hidden states. */
+  readonly vocabSize: number;
+  readonly numSamplingSlots: number;
+  /** Table changes that one step can carry: as many as the tables have entries. */
+  readonly maxTableChanges: number;
+}
+
+/** Refuses limits that are no counts or need more memory than 32-bit indices reach. */
+export function checkLimits(limits: RecordLimits): void {
+  checkInteger('maxTokens', limits.maxTokens, 1, 2 ** 24);
+  checkInteger('maxSeqs', limits.maxSeqs, 1, 2 ** 20);
+  checkInteger('maxLogitRows', limits.maxLogitRows, 0, 2 ** 24);
+  checkInteger('maxTableRows', limits.maxTableRows, 0, 2 ** 20);
+  checkInteger('maxBlocksPerSeq', limits.maxBlocksPerSeq, 0, 2 ** 24);
+  checkInteger('maxTableRows * maxBlocksPerSeq', tableEntries(limits), 0, 2 ** 28);
+  checkInteger('maxCopies', limits.maxCopies, 0, 2 ** 24);
+  const { numSamplingSlots = 1 } = limits;
+  checkInteger('numSamplingSlots', numSamplingSlots, 0, 2 ** 20);
+}
+
+/** Entries of all block tables. */
+export function tableEntries(limits: StepLimits): number {
+  return limits.maxTableRows * limits.maxBlocksPerSeq;
+}
