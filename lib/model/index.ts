@@ -1,0 +1,29 @@
+export { type ArchitectureName, architectures } from './architectures.js';
+export {
+  Checkpoint,
+  type CheckpointTensor,
+  type FileMapper,
+  openCheckpoint,
+} from './checkpoint.js';
+export {
+  type LayerConfig,
+  type ModelConfig,
+  parseConfig,
+  readConfig,
+  type WeightDType,
+} from './config.js';
+export { type ForwardModel, recordForward } from './forward.js';
+export {
+  type KvLayout,
+  type LoadModelOptions,
+  loadModel,
+  Model,
+  type ModelLimits,
+} from './model.js';
+export { inverseFrequencies, type RopeConfig, type RopeScaling, ropeTable } from './rope.js';
+export {
+  readSafetensorsHeader,
+  type SafetensorsDType,
+  type TensorRange,
+} from './safetensors.js';
+export type { LayerWeights, ModelWeights } from './weights.js';

@@ -1,0 +1,147 @@
+import type { Device, KvCache, Program, ProgramLimits, Tensor } from '../device/index.js';
+import { InvalidArgumentError } from '../errors.js';
+import { openCheckpoint } from './checkpoint.js';
+import { type ModelConfig, readConfig, type WeightDType } from './config.js';
+import { fingerprintOf } from './fingerprint.js';
+import { type ForwardModel, recordForward } from './forward.js';
+import { identityRopeTable, ropeTable } from './rope.js';
+import { deviceDtype, type Freeable, loadWeights, planCheckpoint } from './weights.js';
+
+/** What {@link loadModel} may be told. */
+export interface LoadModelOptions {
+  /** Dtype of the weights on the device; `auto` is the one that config.json names, else the stored one. */
+  readonly dtype?: 'auto' | WeightDType;
+  /** Dtype of the KV cache; `auto` is the weights'. */
+  readonly kvDtype?: 'auto' | WeightDType;
+  /** Longest context, in tokens; default and upper bound is the model's own. */
+  readonly contextLen?: number;
+}
+
+/** What a KV cache must look like to hold this model's keys and values. */
+export interface KvLayout {
+  readonly numLayers: number;
+  readonly numKvHeads: number;
+  readonly headDim: number;
+  readonly dtype: WeightDType;
+}
+
+/** Sizes that a program is recorded for; the model knows its own vocabulary. */
+export type ModelLimits = Omit<ProgramLimits, 'vocabSize'>;
+
+/** A decoder on a device. Owns its weights until `free()`. */
+export class Model {
+  readonly config: ModelConfig;
+  readonly weightsDtype: WeightDType;
+
+  /** @internal made by {@link loadModel} */
+  constructor(
+    private readonly forward: ForwardModel,
+    private readonly owned: readonly Freeable[],
+    readonly kvLayout: KvLayout,
+    /** Longest context, in tokens. */
+    readonly contextLen: number,
+    /** 64 hexadecimal digits, see `fingerprintOf`. */
+    readonly fingerprint: string,
+  ) {
+    this.config = forward.config;
+    this.weightsDtype = forward.weights.embedding.dtype;
+  }
+
+  /**
+   * Records the forward pass for steps of at most `limits`, over `kvCache`.
+   *
+   * The program reads this model's weights: it must not run after `free()`.
+   *
+   * @throws {InvalidArgumentError} when the cache has another layout than {@link kvLayout}
+   */
+  record(device: Device, kvCache: KvCache, limits: ModelLimits): Program {
+    for (const field of ['numLayers', 'numKvHeads', 'headDim', 'dtype'] as const) {
+      const found = kvCache.layout[field];
+      if (found === this.kvLayout[field]) continue;
+      throw new InvalidArgumentError(`kvCache.layout.${field}`, found, `${this.kvLayout[field]}`);
+    }
+    const allLimits = { ...limits, vocabSize: this.config.vocabSize };
+    return device.record(allLimits, kvCache, (recorder) => recordForward(recorder, this.forward));
+  }
+
+  /** Frees weights and tables. @throws {EngineError} `ERR_DOUBLE_FREE` the second time */
+  free(): void {
+    for (const resource of this.owned) resource.free();
+  }
+}
+
+/**
+ * Loads a Hugging Face model folder: config.json and `*.safetensors`.
+ *
+ * Everything is checked before anything is loaded; when this rejects, no file stays mapped and no
+ * device memory taken. Matrices are packed on the device's own thread; tables and fingerprint are
+ * computed here and hold the event loop (about a second for 131,072 positions on two cores).
+ *
+ * @param folder with config.json; files are read during the call only
+ * @throws {EngineError} codes of `readConfig`, `openCheckpoint` and `planCheckpoint`;
+ *   `ERR_INVALID_ARGUMENT` for an option out of range
+ */
+export async function loadModel(
+  device: Device,
+  folder: string,
+  options: LoadModelOptions = {},
+): Promise<Model> {
+  const config = await readConfig(folder);
+  const contextLen = resolveContextLen(options.contextLen, config.maxPositions);
+  const checkpoint = await openCheckpoint(device, folder);
+  const owned: Freeable[] = [];
+  try {
+    const plan = planCheckpoint(checkpoint, config);
+    const stored = deviceDtype(checkpoint.getTensor(plan.embedding.parts[0].name).dtype);
+    const auto = config.declaredDtype ?? stored;
+    const weightsDtype = resolveDtype('dtype', options.dtype, auto);
+    const kvDtype = resolveDtype('kvDtype', options.kvDtype, weightsDtype);
+    const fingerprint = fingerprintOf({ checkpoint, plan, config, weightsDtype, kvDtype });
+    const weights = await loadWeights(device, checkpoint, plan, weightsDtype, owned);
+    const tables = uploadRopeTables(device, config, contextLen, owned);
+    const { numLayers, numKvHeads, headDim } = config;
+    const kvLayout = { numLayers, numKvHeads, headDim, dtype: kvDtype };
+    return new Model({ config, weights, ...tables }, owned, kvLayout, contextLen, fingerprint);
+  } catch (error) {
+    for (const resource of owned) resource.free();
+    throw error;
+  } finally {
+    checkpoint.close();
+  }
+}
+
+function uploadRopeTables(
+  device: Device,
+  { rope, layers }: ModelConfig,
+  contextLen: number,
+  owned: Freeable[],
+): Pick<ForwardModel, 'rope' | 'identityRope'> {
+  const upload = (data: Float32Array): Tensor<'f32'> => {
+    const tensor = device.tensor({ dtype: 'f32', shape: [contextLen, rope.rotaryDim], data });
+    owned.push(tensor);
+    return tensor;
+  };
+  const skipsRope = layers.some((layer) => !layer.hasRope);
+  return {
+    rope: upload(ropeTable(rope, contextLen)),
+    identityRope: skipsRope ? upload(identityRopeTable(rope.rotaryDim, contextLen)) : undefined,
+  };
+}
+
+function resolveContextLen(contextLen: number | undefined, maxPositions: number): number {
+  if (contextLen === undefined) return maxPositions;
+  if (Number.isInteger(contextLen) && contextLen >= 1 && contextLen <= maxPositions) {
+    return contextLen;
+  }
+  throw new InvalidArgumentError('contextLen', contextLen, `an integer from 1 to ${maxPositions}`);
+}
+
+function resolveDtype(
+  field: string,
+  dtype: 'auto' | WeightDType | undefined,
+  auto: WeightDType,
+): WeightDType {
+  if (dtype === undefined || dtype === 'auto') return auto;
+  if (['f32', 'f16', 'bf16'].includes(dtype)) return dtype;
+  throw new InvalidArgumentError(field, dtype, "'auto', 'f32', 'f16' or 'bf16'");
+}
