@@ -1,36 +1,54 @@
-import type { CacheStats, Explanation, InvalidateTarget } from '../kv/index.js';
+import { strict as assert } from 'node:assert';
+import { EngineError, InvalidArgumentError, QueueFullError } from '../errors.js';
+import {
+  BlockAllocator,
+  type CacheStats,
+  type Explanation,
+  type InvalidateTarget,
+  type Pin,
+  PrefixCache,
+} from '../kv/index.js';
+import { StepCostModel } from './cost-model.js';
 import type { Executor } from './executor.js';
+import { failureOf } from './failure.js';
+import { checkInvariants } from './invariants.js';
+import { Lifecycle } from './lifecycle.js';
 import type { ForkMessage, StepOutput, SubmitMessage } from './messages.js';
-
-/** What the engine must know of the model that its executor runs. */
-export interface ModelLimits {
-  readonly vocabSize: number;
-  /** Tokens of a sequence, prompt and output together. */
-  readonly contextLen: number;
-  readonly eosTokenIds: readonly number[];
-}
+import { Outbox } from './outbox.js';
+import { PrefixHandles } from './prefix-handles.js';
+import { Scheduler } from './scheduler.js';
+import type { RequestOptions, Sequence } from './sequence.js';
+import { StepLoop } from './step-loop.js';
+import {
+  checkInteger,
+  checkRequest,
+  checkSampling,
+  extraKeysOf,
+  type ModelLimits,
+} from './validation.js';
 
 export interface EngineCoreOptions {
+  /** Owned by the engine from here on. */
   readonly executor: Executor;
   readonly model: ModelLimits;
   readonly kv: {
     /** Blocks of the executor's KV cache, the null block 0 included. */
     readonly numBlocks: number;
     readonly blockSize: number;
-    /** Default for requests without `maxIdleMs`; never where absent. */
+    /** Blocks that nobody used for so long are forgotten; default: never. */
     readonly maxIdleMs?: number;
     /** Share of the pool that pins and handles may hold, 0 to 1. */
     readonly maxPinnedFraction?: number;
   };
   /** Sequences that run at once; default and maximum: what the executor's steps hold. */
   readonly maxSeqs?: number;
-  /** Tokens of one step; default and maximum: what the executor's steps hold. */
+  /** Tokens of one step, at least `maxSeqs`; default and maximum: what the executor's steps hold. */
   readonly maxTokensPerStep?: number;
-  /** Tokens of one prompt that one step runs at most; default: what the budget leaves. */
+  /** Tokens of one sequence in one step; default: what time and `maxTokensPerStep` leave. */
   readonly maxChunkTokens?: number;
-  /** Time a step should take while anything decodes; default 100. */
+  /** Time that a step should take while anything decodes; default 100. */
   readonly maxStepMs?: number;
-  /** Time a step should take while nothing decodes; default 1,000. */
+  /** Time that a step should take while nothing decodes; default 1,000. */
   readonly maxPrefillStepMs?: number;
   /** Sequences that may wait; default 1,024. */
   readonly maxQueue?: number;
@@ -43,62 +61,237 @@ export interface EngineStats {
   readonly numWaiting: number;
   readonly numSteps: number;
   readonly numPreemptions: number;
-  /** As the executor counted them. */
+  /** Sequences that waited for another to compute what both need. */
+  readonly numCoalesced: number;
+  /** Prefix handles that callers hold. */
+  readonly numHandles: number;
+  /** As the executor counted them, over steps that did not fail. */
   readonly tokensComputed: number;
+  readonly kvSlotsWritten: number;
   readonly blocksCopied: number;
   readonly cache: CacheStats;
 }
 
-/** Interface first: the bodies follow. */
+/** A prompt's leading tokens, as the cache knows them. */
+export interface PrefixTarget {
+  readonly tokens: Int32Array;
+  readonly salt?: string;
+}
+
+/**
+ * The engine: turns requests into steps and steps into tokens.
+ *
+ * Spoken to by plain data only (messages in, events out), so that it can live in a Worker. What is
+ * wrong with a message comes back as a `failed` event; nothing that it takes is left behind.
+ *
+ * @see docs/architecture.md
+ */
 export class EngineCore {
-  constructor(readonly options: EngineCoreOptions) {}
+  readonly #options: EngineCoreOptions;
+  readonly #cache: PrefixCache;
+  readonly #scheduler: Scheduler;
+  readonly #handles: PrefixHandles;
+  readonly #lifecycle: Lifecycle;
+  readonly #loop: StepLoop;
+  readonly #outbox = new Outbox();
+  readonly #maxSeqs: number;
+  #closing: Promise<void> | undefined;
 
-  /** Queues a request. What is wrong with it comes back as a `failed` event, never as an exception. */
-  submit(_message: SubmitMessage): void {}
+  /** @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` for an option outside its range */
+  constructor(options: EngineCoreOptions) {
+    const { executor, kv, clock = () => performance.now() } = options;
+    const { limits } = executor;
+    this.#options = options;
+    this.#maxSeqs = options.maxSeqs ?? limits.maxSeqs;
+    checkInteger('maxSeqs', this.#maxSeqs, 1, limits.maxSeqs);
+    const maxTokensPerStep = options.maxTokensPerStep ?? limits.maxTokens;
+    checkInteger('maxTokensPerStep', maxTokensPerStep, this.#maxSeqs, limits.maxTokens);
+    const maxChunkTokens = options.maxChunkTokens ?? maxTokensPerStep;
+    checkInteger('maxChunkTokens', maxChunkTokens, 1, Number.MAX_SAFE_INTEGER);
+    const allocator = new BlockAllocator(kv);
+    this.#cache = new PrefixCache({ ...kv, allocator, clock });
+    const costs = new StepCostModel();
+    this.#scheduler = new Scheduler({
+      cache: this.#cache,
+      costs,
+      limits,
+      maxSeqs: this.#maxSeqs,
+      maxTokensPerStep,
+      maxChunkTokens,
+      maxStepMs: options.maxStepMs ?? 100,
+      maxPrefillStepMs: options.maxPrefillStepMs ?? 1000,
+      onStart: (sequence) => this.#lifecycle.setSlots(sequence),
+    });
+    this.#handles = new PrefixHandles(this.#cache, clock);
+    const floor = { executor, clock, cache: this.#cache, scheduler: this.#scheduler };
+    const outbox = this.#outbox;
+    this.#lifecycle = new Lifecycle({ ...floor, outbox, handles: this.#handles });
+    this.#loop = new StepLoop({ ...floor, outbox, costs, lifecycle: this.#lifecycle });
+  }
 
-  /** Splits a running sample; refusals come back as `failed` events of the new id. */
-  fork(_message: ForkMessage): void {}
+  /** Calls `listener` with what happened, after each step and before the next one is planned. */
+  onStep(listener: (output: StepOutput) => void): void {
+    this.#outbox.addListener(listener);
+  }
 
-  /** Ends a request: its blocks are free before the next step; an id that has ended is ignored. */
-  abort(_id: number): void {}
+  /** Queues a request. */
+  submit(message: SubmitMessage): void {
+    this.#refusing(message.id, () => {
+      this.#handles.expire();
+      const handle =
+        message.continueFrom === undefined ? undefined : this.#handles.get(message.continueFrom);
+      const options = checkRequest(message, handle, this.#requestLimits);
+      this.#checkRoom(message.id);
+      this.#lifecycle.open(options);
+      this.#loop.wake();
+    });
+  }
 
-  /** Calls `listener` after each step that gave events, before the next step is planned. */
-  onStep(_listener: (output: StepOutput) => void): void {}
+  /** Splits a running sample: the new request shares every block that it has between two steps. */
+  fork(message: ForkMessage): void {
+    this.#refusing(message.id, () => {
+      this.#checkRoom(message.id);
+      this.#loop.betweenSteps(() => this.#refusing(message.id, () => this.#fork(message)));
+    });
+  }
+
+  /** Ends a request; its blocks are free before the next step. An id that has ended is ignored. */
+  abort(id: number): void {
+    this.#loop.betweenSteps(() => {
+      const request = this.#lifecycle.requests.get(id);
+      if (request !== undefined) this.#lifecycle.abort(request);
+    });
+  }
 
   /** Lets go of a prefix handle; false when it is gone already. */
-  releaseHandle(_handle: number): boolean {
-    return false;
+  releaseHandle(handle: number): boolean {
+    return this.#handles.release(handle);
   }
 
-  /** Holds the cached blocks of a prompt against eviction; gives the pin's id. */
-  pin(_target: { tokens: Int32Array; salt?: string; tag?: string; ttlMs?: number }): {
-    id: number;
-    numBlocks: number;
-  } {
-    return { id: 0, numBlocks: 0 };
+  /**
+   * Holds what is cached of a prompt against eviction.
+   *
+   * @throws {EngineError} `ERR_PIN_BUDGET`
+   */
+  pin({ tokens, salt, ...options }: PrefixTarget & { tag?: string; ttlMs?: number }): Pin {
+    return this.#cache.pin(this.#cache.match(tokens, { extraKeys: extraKeysOf(salt) }), options);
   }
 
-  unpin(_id: number): boolean {
-    return false;
+  /** False when the pin is gone already. */
+  unpin(id: number): boolean {
+    return this.#cache.unpin(id);
   }
 
   /** Makes cached tokens unhittable at once; gives the number of dropped blocks. */
-  invalidate(_target: InvalidateTarget): number {
-    return 0;
+  invalidate(target: InvalidateTarget): number {
+    return this.#cache.invalidate(target);
   }
 
   /** Says why a prompt is not, or not fully, cached. */
-  explain(_target: { tokens: Int32Array; salt?: string }): Explanation {
-    throw new Error('not built');
+  explain({ tokens, salt }: PrefixTarget): Explanation {
+    return this.#cache.explain(tokens, { extraKeys: extraKeysOf(salt) });
   }
 
   stats(): EngineStats {
-    throw new Error('not built');
+    this.#handles.expire();
+    return {
+      numRunning: this.#scheduler.running.length,
+      numWaiting: this.#scheduler.waiting.length,
+      numSteps: this.#loop.numSteps,
+      numPreemptions: this.#scheduler.numPreemptions,
+      numCoalesced: this.#scheduler.numCoalesced,
+      numHandles: this.#handles.size,
+      ...this.#loop.counters,
+      cache: this.#cache.stats(),
+    };
   }
 
-  /** Ends after all requests are done (`drain`), or at once; frees the executor. Idempotent. */
-  async close(_mode: 'drain' | 'abort' = 'drain'): Promise<void> {}
+  /**
+   * Takes no more requests; ends when those there are done (`drain`) or aborted, and the executor is
+   * closed. A second call waits for the first; `abort` hurries a drain.
+   */
+  close(mode: 'drain' | 'abort' = 'drain'): Promise<void> {
+    this.#closing ??= this.#close();
+    if (mode === 'abort') {
+      for (const id of this.#lifecycle.requests.keys()) this.abort(id);
+    }
+    return this.#closing;
+  }
 
-  /** Asserts that every block, seat and count is accounted for. */
-  checkInvariants(): void {}
+  /** Asserts that each block, row and count is accounted for. Between steps or while one is in flight. */
+  checkInvariants(): void {
+    checkInvariants({
+      cache: this.#cache,
+      scheduler: this.#scheduler,
+      requests: this.#lifecycle.requests.values(),
+      maxSeqs: this.#maxSeqs,
+    });
+    this.#loop.checkInvariants();
+  }
+
+  get #requestLimits() {
+    const { numBlocks, blockSize } = this.#options.kv;
+    const { model } = this.#options;
+    return { model, blockSize, numUsableBlocks: numBlocks - 1, maxSeqs: this.#maxSeqs };
+  }
+
+  /** Turns what `act` throws into a `failed` event; a broken invariant is thrown on. */
+  #refusing(id: number, act: () => void): void {
+    try {
+      if (this.#closing !== undefined) throw new EngineError('ERR_CLOSED', 'the engine is closed');
+      act();
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      this.#outbox.add(failureOf(id, error));
+    }
+  }
+
+  #checkRoom(id: number): void {
+    if (this.#lifecycle.requests.has(id)) {
+      throw new InvalidArgumentError('id', id, 'an id that no open request has');
+    }
+    const { maxQueue = 1024 } = this.#options;
+    const numWaiting = this.#scheduler.waiting.length;
+    if (numWaiting >= maxQueue) throw new QueueFullError(numWaiting, maxQueue);
+  }
+
+  #fork({ id, from, sample = 0, ...changes }: ForkMessage): void {
+    const parent = this.#findSequence(from, sample);
+    if (parent === undefined) {
+      const message = `sample ${sample} of request ${from} is not open`;
+      throw new EngineError('ERR_REQUEST_NOT_FOUND', message);
+    }
+    const { options } = parent.request;
+    const maxTokensLeft = options.maxTokens - parent.numOutputTokens;
+    const maxTokens = changes.maxTokens ?? maxTokensLeft;
+    checkInteger('maxTokens', maxTokens, 1, Number.MAX_SAFE_INTEGER);
+    const sampling = changes.sampling ?? options.sampling;
+    checkSampling(sampling, this.#options.model.vocabSize);
+    const forked: RequestOptions = {
+      ...options,
+      id,
+      promptTokens: parent.tokens.view().slice(),
+      maxTokens: Math.min(maxTokens, this.#options.model.contextLen - parent.numTokens),
+      minTokens: 0,
+      n: 1,
+      sampling,
+    };
+    this.#lifecycle.openFork(forked, parent);
+  }
+
+  #findSequence(id: number, sample: number): Sequence | undefined {
+    const request = this.#lifecycle.requests.get(id);
+    return [...(request?.sequences ?? [])].find((sequence) => sequence.sample === sample);
+  }
+
+  async #close(): Promise<void> {
+    while (!this.#loop.isIdle) {
+      await new Promise<void>((resolve) => {
+        this.#loop.onIdle(resolve);
+      });
+    }
+    this.#handles.releaseAll();
+    await this.#options.executor.close();
+    assert.equal(this.#scheduler.running.length, 0, 'sequences that run after close');
+  }
 }

@@ -2,7 +2,7 @@ export {
   EngineCore,
   type EngineCoreOptions,
   type EngineStats,
-  type ModelLimits,
+  type PrefixTarget,
 } from './engine-core.js';
 export {
   type Executor,
@@ -28,3 +28,4 @@ export type {
   TokensEvent,
   Usage,
 } from './messages.js';
+export type { ModelLimits } from './validation.js';

@@ -1,0 +1,283 @@
+import { EngineError } from '../errors.js';
+import type { BlockTable, Pin, PrefixCache } from '../kv/index.js';
+import type { Executor, SlotParams, StepOutcome } from './executor.js';
+import { failureOf } from './failure.js';
+import type { FinishedEvent } from './messages.js';
+import type { Outbox } from './outbox.js';
+import type { PrefixHandles } from './prefix-handles.js';
+import { logprobsOf, slotParamsOf } from './sampling.js';
+import type { Scheduler } from './scheduler.js';
+import { Request, type RequestOptions, Sequence } from './sequence.js';
+
+export interface LifecycleOptions {
+  readonly cache: PrefixCache;
+  readonly scheduler: Scheduler;
+  readonly executor: Executor;
+  readonly handles: PrefixHandles;
+  readonly outbox: Outbox;
+  readonly clock: () => number;
+}
+
+/**
+ * What becomes of requests: they are opened, grow by a token per step and sample, and end well,
+ * aborted or failed. Runs between steps only.
+ *
+ * Invariants: a request is open while one of its sequences is; a sequence that has ended holds
+ * nothing.
+ */
+export class Lifecycle {
+  readonly requests = new Map<number, Request>();
+  readonly #cache: PrefixCache;
+  readonly #scheduler: Scheduler;
+  readonly #executor: Executor;
+  readonly #handles: PrefixHandles;
+  readonly #outbox: Outbox;
+  readonly #clock: () => number;
+  #numArrivals = 0;
+
+  constructor(options: LifecycleOptions) {
+    this.#cache = options.cache;
+    this.#scheduler = options.scheduler;
+    this.#executor = options.executor;
+    this.#handles = options.handles;
+    this.#outbox = options.outbox;
+    this.#clock = options.clock;
+  }
+
+  /** Queues a checked request. */
+  open(options: RequestOptions): void {
+    const request = this.#openRequest(options);
+    const sequence = new Sequence(request, 0, options.promptTokens);
+    request.sequences.add(sequence);
+    this.#scheduler.waiting.add(sequence);
+  }
+
+  /**
+   * Opens a request over the blocks of a running sequence; without a free row, or while that one's
+   * prompt is not done, it waits like any other and finds them in the cache.
+   */
+  openFork(options: RequestOptions, parent: Sequence): void {
+    const canShare = parent.table !== undefined && parent.isDecoding && parent.numOutputTokens > 0;
+    if (!canShare || this.#scheduler.numFreeRows === 0) {
+      this.open(options);
+      return;
+    }
+    const request = this.#openRequest(options);
+    const sequence = new Sequence(request, 0, options.promptTokens);
+    request.sequences.add(sequence);
+    sequence.numComputed = parent.numComputed;
+    sequence.meter.addCached(parent.numComputed, 0);
+    this.#scheduler.start(sequence, this.#cache.fork(parent.table as BlockTable));
+    this.setSlots(sequence);
+  }
+
+  /** Sets the sampling slots of a sequence that got its rows. */
+  setSlots(sequence: Sequence): void {
+    sequence.rows.forEach((row, i) => {
+      this.#setSlot(row, slotParamsOf(sequence, sequence.sample + i));
+    });
+  }
+
+  /** Takes what a step drew for one sequence, from logit row `row` of the outcome on. */
+  grow(sequence: Sequence, outcome: StepOutcome, row: number): void {
+    const { n } = sequence.request.options;
+    const samples = sequence.startsSiblings ? this.#startSiblings(sequence, n) : [sequence];
+    const isBad = samples.some((_, i) => outcome.nonFinite[row + i] !== 0);
+    if (isBad) {
+      this.failNonFinite(sequence.request);
+      return;
+    }
+    samples.forEach((sample, i) => {
+      this.#accept(sample, outcome, row + i);
+    });
+  }
+
+  /** Ends all samples of a request; `abort` is their reason. */
+  abort(request: Request): void {
+    const { n } = request.options;
+    const notStarted = [...request.sequences].some((sequence) => sequence.startsSiblings);
+    for (const sequence of [...request.sequences]) this.#end(sequence, 'abort');
+    for (let sample = 1; notStarted && sample < n; sample++) {
+      const sequence = new Sequence(request, sample, request.options.promptTokens);
+      this.#emitFinished(sequence, 'abort', {});
+    }
+  }
+
+  /** Ends a request that cannot go on; its blocks stay cached as far as they are right. */
+  fail(request: Request, error: unknown): void {
+    for (const sequence of [...request.sequences]) this.#release(sequence);
+    this.requests.delete(request.id);
+    this.#outbox.add(failureOf(request.id, error));
+  }
+
+  /** Ends a request whose step failed: what the step would have filled is dropped. */
+  failStep(request: Request, error: unknown): void {
+    for (const { table } of request.sequences) {
+      if (table !== undefined) this.#restartUsersOf(this.#cache.dropUncommitted(table), request);
+    }
+    this.fail(request, error);
+  }
+
+  /** Ends a request with non-finite logits: all that it cached is dropped, and its users start again. */
+  failNonFinite(request: Request): void {
+    const tables = [...request.sequences].flatMap(({ table }) => table ?? []);
+    for (const table of tables) {
+      const own = table.blocks.slice(0, table.numBlocks);
+      this.#restartUsersOf(this.#cache.dropRegistered(table), request);
+      this.#restartCopiersOf(new Set(own), request);
+    }
+    const message = `the model gave NaN or infinite logits for request ${request.id}`;
+    this.fail(request, new EngineError('ERR_NON_FINITE_LOGITS', message));
+  }
+
+  #openRequest(options: RequestOptions): Request {
+    const request = new Request(options, this.#numArrivals++, this.#clock());
+    this.requests.set(request.id, request);
+    return request;
+  }
+
+  #setSlot(row: number, params: SlotParams): void {
+    this.#executor.setSamplingSlot(row, params);
+  }
+
+  /** The prompt is done: its other samples share all of its blocks from here on. */
+  #startSiblings(first: Sequence, n: number): Sequence[] {
+    const rows = first.rows.splice(1);
+    const samples = [first];
+    for (let sample = 1; sample < n; sample++) {
+      const sibling = new Sequence(first.request, sample, first.tokens.view());
+      first.request.sequences.add(sibling);
+      sibling.numComputed = first.numComputed;
+      sibling.sharedLen = first.sharedLen;
+      sibling.meter.firstStepMs = first.meter.firstStepMs;
+      for (const source of first.copySources) sibling.copySources.add(source);
+      const table = this.#cache.fork(first.table as BlockTable);
+      this.#scheduler.start(sibling, table, rows[sample - 1]);
+      samples.push(sibling);
+    }
+    return samples;
+  }
+
+  #accept(sequence: Sequence, outcome: StepOutcome, row: number): void {
+    const { id, maxTokens, minTokens, stopTokenIds, wantDigests, sampling } =
+      sequence.request.options;
+    const token = outcome.samples[row];
+    sequence.tokens.push(token);
+    sequence.meter.addOutput(this.#clock());
+    if (stopTokenIds.has(token)) {
+      this.#end(sequence, 'stop', token);
+      return;
+    }
+    const { sample } = sequence;
+    this.#outbox.add({
+      type: 'tokens',
+      id,
+      sample,
+      tokenIds: [token],
+      ...(sampling.logprobs === undefined
+        ? {}
+        : { logprobs: [logprobsOf(outcome, row, sampling)] }),
+      ...(wantDigests && outcome.digests !== undefined ? { digests: [outcome.digests[row]] } : {}),
+    });
+    if (sequence.numOutputTokens >= maxTokens) {
+      this.#end(sequence, 'length');
+    } else if (sequence.numOutputTokens === minTokens) {
+      this.#setSlot(sequence.rows[0], slotParamsOf(sequence, sample));
+    }
+  }
+
+  #end(sequence: Sequence, reason: FinishedEvent['reason'], stopTokenId?: number): void {
+    const handle = reason === 'abort' ? undefined : this.#keepPrefix(sequence);
+    this.#release(sequence);
+    this.#emitFinished(sequence, reason, { stopTokenId, handle });
+    const { request } = sequence;
+    if (request.sequences.size === 0) this.requests.delete(request.id);
+  }
+
+  #emitFinished(
+    { request, sample, meter }: Sequence,
+    reason: FinishedEvent['reason'],
+    { stopTokenId, handle }: { stopTokenId?: number; handle?: number },
+  ): void {
+    this.#outbox.add({
+      type: 'finished',
+      id: request.id,
+      sample,
+      reason,
+      ...(stopTokenId === undefined ? {} : { stopTokenId }),
+      usage: meter.usage(this.#clock()),
+      ...(handle === undefined ? {} : { handle }),
+    });
+  }
+
+  /** Gives a sequence's blocks back to the cache, and takes it from where it stands. */
+  #release(sequence: Sequence): void {
+    const { retainMs, maxIdleMs, tag, keepPrefix } = sequence.request.options;
+    sequence.request.sequences.delete(sequence);
+    if (sequence.table === undefined) {
+      this.#scheduler.waiting.remove(sequence);
+      sequence.state = 'ended';
+      return;
+    }
+    const table = this.#scheduler.stop(sequence, 'ended');
+    const tail = { tokens: sequence.tokens.view(), numTokens: sequence.numComputed };
+    const isTagged = tag !== undefined && retainMs !== undefined && !keepPrefix;
+    if (isTagged) {
+      this.#cache.registerTail(table, tail.tokens, tail.numTokens);
+      this.#tryPin(table, tag, retainMs);
+    }
+    this.#cache.free(table, { tail, retainMs: isTagged ? undefined : retainMs, maxIdleMs });
+  }
+
+  /** Pins a finished sequence's blocks and gives the handle that the caller asked for. */
+  #keepPrefix({ request, tokens, table, numComputed }: Sequence): number | undefined {
+    const { keepPrefix, extraKeys, tag, retainMs = Number.POSITIVE_INFINITY } = request.options;
+    if (!keepPrefix || table === undefined) return undefined;
+    this.#cache.registerTail(table, tokens.view(), numComputed);
+    return this.#handles.add({
+      tokens: tokens.view().slice(),
+      extraKeys,
+      pinId: this.#tryPin(table, tag, retainMs)?.id,
+      expiresAtMs: this.#clock() + retainMs,
+    });
+  }
+
+  /** A pin past the budget is not made: the blocks stay cached like all others. */
+  #tryPin(table: BlockTable, tag: string | undefined, ttlMs: number): Pin | undefined {
+    try {
+      return this.#cache.pin(table, Number.isFinite(ttlMs) ? { tag, ttlMs } : { tag });
+    } catch (error) {
+      if (error instanceof EngineError && error.code === 'ERR_PIN_BUDGET') return undefined;
+      throw error;
+    }
+  }
+
+  /** Restarts the running sequences, other than the request's own, that hold one of `blocks`. */
+  #restartUsersOf(blocks: Int32Array, except: Request): void {
+    const bad = new Set(blocks);
+    if (bad.size === 0) return;
+    for (const sequence of [...this.#scheduler.running]) {
+      if (sequence.request === except || sequence.state !== 'running') continue;
+      const table = sequence.table as BlockTable;
+      if (table.blocks.subarray(0, table.numBlocks).some((block) => bad.has(block))) {
+        this.#restart(sequence, except);
+      }
+    }
+  }
+
+  #restartCopiersOf(sources: ReadonlySet<number>, except: Request): void {
+    for (const sequence of [...this.#scheduler.running]) {
+      if (sequence.request === except || sequence.state !== 'running') continue;
+      if ([...sequence.copySources].some((block) => sources.has(block))) {
+        this.#restart(sequence, except);
+      }
+    }
+  }
+
+  /** What it cached itself rests on what was dropped: it goes too. */
+  #restart(sequence: Sequence, except: Request): void {
+    const blocks = this.#cache.dropRegistered(sequence.table as BlockTable);
+    this.#scheduler.restart(sequence);
+    this.#restartUsersOf(blocks, except);
+  }
+}

@@ -1,0 +1,247 @@
+import { OutOfBlocksError } from '../errors.js';
+import type { BlockTable, Lease, PrefixCache } from '../kv/index.js';
+import { findProducer, isStillWaiting } from './coalescing.js';
+import type { StepCostModel } from './cost-model.js';
+import type { ExecutorLimits } from './executor.js';
+import type { Sequence } from './sequence.js';
+import { StepBudget } from './step-budget.js';
+import { numChangedEntries, type StepPlan } from './step-plan.js';
+import { findVictim } from './victim.js';
+import { compareOrder, WaitingQueue } from './waiting-queue.js';
+
+export interface SchedulerOptions {
+  readonly cache: PrefixCache;
+  readonly costs: StepCostModel;
+  readonly limits: ExecutorLimits;
+  readonly maxSeqs: number;
+  readonly maxTokensPerStep: number;
+  readonly maxChunkTokens: number;
+  readonly maxStepMs: number;
+  readonly maxPrefillStepMs: number;
+  /** A sequence got rows and blocks: its sampling slots are set before the step. */
+  readonly onStart: (sequence: Sequence) => void;
+}
+
+/** A sequence that can never run as things stand. */
+export interface Hopeless {
+  readonly sequence: Sequence;
+  readonly error: OutOfBlocksError;
+}
+
+/**
+ * Decides who runs in a step and holds the blocks and rows for it.
+ *
+ * Invariants: `running` holds each sequence with a block table once, `waiting` each without that has not
+ * ended; each table row belongs to one running sequence or is free.
+ */
+export class Scheduler {
+  readonly running: Sequence[] = [];
+  readonly waiting = new WaitingQueue();
+  readonly #options: SchedulerOptions;
+  readonly #cache: PrefixCache;
+  readonly #freeRows: number[];
+  numPreemptions = 0;
+  /** Sequences that waited for another to compute what both need. */
+  numCoalesced = 0;
+
+  constructor(options: SchedulerOptions) {
+    this.#options = options;
+    this.#cache = options.cache;
+    this.#freeRows = Array.from({ length: options.maxSeqs }, (_, i) => options.maxSeqs - 1 - i);
+  }
+
+  get numFreeRows(): number {
+    return this.#freeRows.length;
+  }
+
+  /**
+   * Fills `plan`: running sequences first, then waiting ones.
+   *
+   * @returns the step's budget after it, and the sequence that would wait forever, if there is one
+   */
+  plan(plan: StepPlan): { budget: StepBudget; hopeless: Hopeless | undefined } {
+    const { costs, maxStepMs, maxPrefillStepMs, maxTokensPerStep, maxChunkTokens } = this.#options;
+    const decodes = this.running.some(({ numOutputTokens }) => numOutputTokens > 0);
+    const budget = new StepBudget({
+      costs,
+      maxMs: decodes ? maxStepMs : maxPrefillStepMs,
+      maxTokens: maxTokensPerStep,
+      maxChunkTokens,
+    });
+    this.#planRunning(plan, budget);
+    const blocked = this.#planWaiting(plan, budget);
+    const isStuck = blocked !== undefined && plan.isEmpty && this.running.length === 0;
+    const hopeless = isStuck ? { sequence: blocked, error: this.#outOfBlocks(blocked) } : undefined;
+    return { budget, hopeless };
+  }
+
+  /** Starts a sequence that has its blocks already: a sample of a finished prompt, or a fork. */
+  start(sequence: Sequence, table: BlockTable, row = this.#freeRows.pop()): void {
+    if (row === undefined) throw new Error('no free row');
+    sequence.table = table;
+    sequence.rows = [row];
+    sequence.state = 'running';
+    this.running.push(sequence);
+  }
+
+  /** Takes a running sequence's rows and its table away; the caller frees the table. */
+  stop(sequence: Sequence, state: 'waiting' | 'ended'): BlockTable {
+    const table = sequence.table as BlockTable;
+    this.running.splice(this.running.indexOf(sequence), 1);
+    this.#freeRows.push(...sequence.rows);
+    sequence.rows = [];
+    sequence.table = undefined;
+    sequence.pendingCopies = [];
+    sequence.waitsFor = undefined;
+    sequence.state = state;
+    return table;
+  }
+
+  /** Queues a running sequence again, to compute everything anew: its blocks are not to be trusted. */
+  restart(sequence: Sequence): void {
+    const table = this.stop(sequence, 'waiting');
+    this.#cache.free(table, { keep: 'off' });
+    this.#requeue(sequence);
+  }
+
+  /** Takes a running sequence's blocks for another one and queues it again. */
+  #preempt(sequence: Sequence): void {
+    const { maxIdleMs } = sequence.request.options;
+    const tail = { tokens: sequence.tokens.view(), numTokens: this.#numValid(sequence) };
+    const table = this.stop(sequence, 'waiting');
+    this.#cache.free(table, { tail, maxIdleMs });
+    sequence.meter.preemptions++;
+    this.numPreemptions++;
+    this.#requeue(sequence);
+  }
+
+  #requeue(sequence: Sequence): void {
+    sequence.numComputed = 0;
+    sequence.sharedLen = 0;
+    sequence.copySources.clear();
+    sequence.isResumed = true;
+    this.waiting.add(sequence);
+  }
+
+  #planRunning(plan: StepPlan, budget: StepBudget): void {
+    const decoding = this.running.filter((sequence) => sequence.isDecoding);
+    const prefilling = this.running.filter((sequence) => !sequence.isDecoding);
+    for (const sequence of [...decoding, ...prefilling.sort(compareOrder)]) {
+      if (sequence.state !== 'running') continue;
+      const start = sequence.numComputed;
+      const numTokens = budget.tokensFor(start, sequence.numTokens - start);
+      if (numTokens === 0 || !this.#hasRoomForChanges(plan, numChangedEntries(sequence))) continue;
+      if (this.#reserve(sequence, start + numTokens, plan, budget)) {
+        this.#add(plan, budget, sequence, start + numTokens);
+      }
+    }
+  }
+
+  /** Makes the blocks of a sequence's next rows its own, preempting others; false when it was preempted itself. */
+  #reserve(sequence: Sequence, end: number, plan: StepPlan, budget: StepBudget): boolean {
+    while (!this.#tryReserve(sequence, end)) {
+      const victim = findVictim(this.running, sequence, this.#cache.allocator);
+      const planned = plan.remove(victim);
+      if (planned !== undefined) budget.giveBack(planned.start, planned.end);
+      this.#preempt(victim);
+      if (victim === sequence) return false;
+    }
+    return true;
+  }
+
+  #tryReserve(sequence: Sequence, end: number): boolean {
+    const table = sequence.table as BlockTable;
+    const { blockSize } = this.#cache.allocator;
+    const start = Math.max(sequence.numComputed, sequence.sharedLen);
+    try {
+      const coveredEnd = Math.min(end, table.numBlocks * blockSize);
+      for (let position = start; position < coveredEnd; ) {
+        const copy = this.#cache.ensureWritable(table, position);
+        if (copy !== undefined) sequence.pendingCopies.push(copy);
+        position = (Math.floor(position / blockSize) + 1) * blockSize;
+      }
+      return this.#cache.tryGrow(table, end);
+    } catch (error) {
+      if (error instanceof OutOfBlocksError) return false;
+      throw error;
+    }
+  }
+
+  /** Tokens whose K/V a sequence's blocks really hold: copies that were planned did not happen. */
+  #numValid({ pendingCopies, numComputed }: Sequence): number {
+    const { blockSize } = this.#cache.allocator;
+    if (pendingCopies.length === 0) return numComputed;
+    return Math.floor(numComputed / blockSize) * blockSize;
+  }
+
+  /** Starts waiting sequences, in order, while there is room; gives the one that blocks came short for. */
+  #planWaiting(plan: StepPlan, budget: StepBudget): Sequence | undefined {
+    if (this.waiting.length === 0) return undefined;
+    for (const sequence of this.waiting.toArray()) {
+      if (budget.numTokensLeft === 0 || this.#freeRows.length < sequence.numRowsNeeded) return;
+      if (isStillWaiting(sequence)) continue;
+      if (budget.tokensFor(sequence.numTokens, 2) === 0) return undefined;
+      const numBlocks = Math.ceil(sequence.numTokens / this.#cache.allocator.blockSize);
+      if (!this.#hasRoomForChanges(plan, numBlocks)) return undefined;
+      const lease = this.#acquire(sequence);
+      if (lease === 'coalesced') continue;
+      if (lease === undefined) return sequence;
+      const start = lease.numCachedTokens;
+      const numTokens = Math.max(1, budget.tokensFor(start, sequence.numTokens - start));
+      this.#admit(sequence, lease);
+      this.#add(plan, budget, sequence, start + numTokens);
+    }
+    return undefined;
+  }
+
+  /** Looks a sequence's tokens up and takes blocks for all of them. */
+  #acquire(sequence: Sequence): Lease | 'coalesced' | undefined {
+    const { usesCache, extraKeys, maxKeepTokens } = sequence.request.options;
+    const { blockSize } = this.#cache.allocator;
+    const tokens = sequence.tokens.view();
+    const match = usesCache
+      ? this.#cache.matchPrompt(tokens, { extraKeys })
+      : this.#cache.match(tokens, { extraKeys, maxTokens: 0 });
+    if (usesCache) {
+      const wasWaiting = sequence.waitsFor !== undefined;
+      sequence.waitsFor = findProducer(sequence, match.numCachedTokens, this.running, blockSize);
+      if (sequence.waitsFor !== undefined) {
+        if (!wasWaiting) this.numCoalesced++;
+        return 'coalesced';
+      }
+    }
+    const { isResumed, numTokens } = sequence;
+    const lease = this.#cache.acquire(match, { numTokens, maxKeepTokens, isResumed });
+    sequence.sharedLen = lease === undefined ? 0 : match.numFullBlocks * blockSize;
+    return lease;
+  }
+
+  #admit(sequence: Sequence, lease: Lease): void {
+    this.waiting.remove(sequence);
+    const { numRowsNeeded } = sequence;
+    this.start(sequence, lease.table);
+    while (sequence.rows.length < numRowsNeeded) sequence.rows.push(this.#freeRows.pop() as number);
+    sequence.numComputed = lease.numCachedTokens;
+    sequence.meter.addCached(lease.numCachedTokens, lease.numCopiedTokens);
+    if (lease.copy !== undefined) sequence.pendingCopies.push(lease.copy);
+    this.#options.onStart(sequence);
+  }
+
+  #add(plan: StepPlan, budget: StepBudget, sequence: Sequence, end: number): void {
+    budget.take(sequence.numComputed, end);
+    plan.add(sequence, sequence.numComputed, end);
+  }
+
+  #hasRoomForChanges(plan: StepPlan, numChanges: number): boolean {
+    // A chunk of a running sequence may also change the entry it starts in and add some.
+    const spare = 2 * this.#options.maxSeqs;
+    const { maxTableChanges } = this.#options.limits;
+    return plan.isEmpty || plan.numTableChanges + numChanges + spare <= maxTableChanges;
+  }
+
+  #outOfBlocks({ numTokens }: Sequence): OutOfBlocksError {
+    const { numFree, numCachedIdle } = this.#cache.stats();
+    const numNeeded = Math.ceil(numTokens / this.#cache.allocator.blockSize);
+    return new OutOfBlocksError(numNeeded, numFree + numCachedIdle);
+  }
+}

@@ -1,0 +1,124 @@
+import type { BlockCopy, BlockTable, ExtraKeys } from '../kv/index.js';
+import type { SamplingParams } from './messages.js';
+import { TokenList } from './token-list.js';
+import { UsageMeter } from './usage-meter.js';
+
+/** A request with everything checked and filled in. */
+export interface RequestOptions {
+  readonly id: number;
+  /** The whole prompt, a continued handle's tokens included. */
+  readonly promptTokens: Int32Array;
+  readonly maxTokens: number;
+  readonly minTokens: number;
+  readonly n: number;
+  readonly sampling: SamplingParams;
+  readonly stopTokenIds: ReadonlySet<number>;
+  readonly extraKeys: ExtraKeys | null;
+  readonly priority: number;
+  /** Whether cached blocks are looked up. */
+  readonly usesCache: boolean;
+  /** Tokens from which on nothing is kept; 0 keeps nothing, Infinity everything. */
+  readonly maxKeepTokens: number;
+  readonly retainMs: number | undefined;
+  readonly maxIdleMs: number | undefined;
+  readonly keepPrefix: boolean;
+  readonly wantDigests: boolean;
+  readonly tag: string | undefined;
+}
+
+/** What a caller asked for: one prompt, and the samples grown from it. */
+export class Request {
+  /** Samples that have been started and have not ended. */
+  readonly sequences = new Set<Sequence>();
+  isAborted = false;
+
+  /**
+   * @param arrival goes up with each request: first come, first served
+   * @param submitMs on the engine's clock
+   */
+  constructor(
+    readonly options: RequestOptions,
+    readonly arrival: number,
+    readonly submitMs: number,
+  ) {}
+
+  get id(): number {
+    return this.options.id;
+  }
+}
+
+/**
+ * One stream of tokens grown for a request.
+ *
+ * Invariants: it is `waiting` (holds no blocks, no rows), `running` (has a block table that covers
+ * `numComputed` tokens, and its rows) or `ended`; `numComputed < numTokens`; keys and values of positions
+ * `[0, numComputed)` were written by steps that completed.
+ */
+export class Sequence {
+  state: 'waiting' | 'running' | 'ended' = 'waiting';
+  readonly tokens: TokenList;
+  numComputed = 0;
+  /** Positions below it lie in blocks of others: their K/V is not written again. */
+  sharedLen = 0;
+  table: BlockTable | undefined;
+  /**
+   * Rows of the device's block tables; sampling slots have the same numbers. The first is its own, the
+   * others are kept for the samples that start when the prompt is done.
+   */
+  rows: number[] = [];
+  /** Copies that its next step does before its tokens run. */
+  pendingCopies: BlockCopy[] = [];
+  /** Blocks that parts of its table were copied from. */
+  readonly copySources = new Set<number>();
+  /** The running sequence that computes what this one needs, and how far it must get. */
+  waitsFor: { readonly producer: Sequence; readonly untilComputed: number } | undefined;
+  /** Whether it lost its blocks once. */
+  isResumed = false;
+  readonly meter: UsageMeter;
+
+  /**
+   * @param sample 0 to n - 1
+   * @param tokens prompt and what was drawn already; copied
+   */
+  constructor(
+    readonly request: Request,
+    readonly sample: number,
+    tokens: Int32Array,
+  ) {
+    this.tokens = new TokenList(tokens);
+    const isSibling = sample > 0;
+    this.meter = new UsageMeter(request.options.promptTokens.length, request.submitMs, isSibling);
+  }
+
+  get numTokens(): number {
+    return this.tokens.length;
+  }
+
+  get promptLen(): number {
+    return this.meter.promptLen;
+  }
+
+  get numOutputTokens(): number {
+    return this.tokens.length - this.promptLen;
+  }
+
+  /** Whether its next row is its last known token. */
+  get isDecoding(): boolean {
+    return this.numTokens - this.numComputed === 1;
+  }
+
+  /** Rows it must have to run: one, and one for each sample that its prompt still has to start. */
+  get numRowsNeeded(): number {
+    return this.startsSiblings ? this.request.options.n : 1;
+  }
+
+  /** Whether the request's other samples start when this one's prompt is done. */
+  get startsSiblings(): boolean {
+    return this.sample === 0 && this.numOutputTokens === 0;
+  }
+
+  /** Seed of sample `sample` of the request. */
+  seedOf(sample: number): bigint {
+    return BigInt.asUintN(64, this.request.options.sampling.seed + BigInt(sample));
+  }
+}
