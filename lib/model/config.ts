@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import type { WeightDType } from '../device/index.js';
 import { EngineError, InvalidArgumentError } from '../errors.js';
 import {
   type ArchitectureDescription,
@@ -11,9 +12,6 @@ import {
 } from './architectures.js';
 import { ConfigFields } from './config-fields.js';
 import { parseRope, type RopeConfig } from './rope.js';
-
-/** A dtype that weights can be held in. */
-export type WeightDType = 'f32' | 'f16' | 'bf16';
 
 /** In what one layer may differ from the others. */
 export interface LayerConfig {

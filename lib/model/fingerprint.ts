@@ -1,7 +1,8 @@
 import { createHash, type Hash } from 'node:crypto';
 
+import type { WeightDType } from '../device/index.js';
 import type { Checkpoint, CheckpointTensor } from './checkpoint.js';
-import type { ModelConfig, WeightDType } from './config.js';
+import type { ModelConfig } from './config.js';
 import { inverseFrequencies } from './rope.js';
 import { plannedTensors, type WeightPlan } from './weight-plan.js';
 

@@ -10,14 +10,13 @@ export {
   type ModelConfig,
   parseConfig,
   readConfig,
-  type WeightDType,
 } from './config.js';
 export { type ForwardModel, recordForward } from './forward.js';
 export {
-  type KvLayout,
   type LoadModelOptions,
   loadModel,
   Model,
+  type ModelKvLayout,
   type ModelLimits,
 } from './model.js';
 export { inverseFrequencies, type RopeConfig, type RopeScaling, ropeTable } from './rope.js';

@@ -1,7 +1,15 @@
-import type { Device, KvCache, Program, ProgramLimits, Tensor } from '../device/index.js';
+import type {
+  Device,
+  KvCache,
+  KvLayout,
+  Program,
+  RecordLimits,
+  Tensor,
+  WeightDType,
+} from '../device/index.js';
 import { InvalidArgumentError } from '../errors.js';
 import { openCheckpoint } from './checkpoint.js';
-import { type ModelConfig, readConfig, type WeightDType } from './config.js';
+import { type ModelConfig, readConfig } from './config.js';
 import { fingerprintOf } from './fingerprint.js';
 import { type ForwardModel, recordForward } from './forward.js';
 import { identityRopeTable, ropeTable } from './rope.js';
@@ -17,16 +25,14 @@ export interface LoadModelOptions {
   readonly contextLen?: number;
 }
 
-/** What a KV cache must look like to hold this model's keys and values. */
-export interface KvLayout {
-  readonly numLayers: number;
-  readonly numKvHeads: number;
-  readonly headDim: number;
-  readonly dtype: WeightDType;
-}
+/** What a KV cache must look like to hold this model's keys and values; the block size is free. */
+export type ModelKvLayout = Omit<KvLayout, 'blockSize'>;
 
 /** Sizes that a program is recorded for; the model knows its own vocabulary. */
-export type ModelLimits = Omit<ProgramLimits, 'vocabSize'>;
+export type ModelLimits = Omit<RecordLimits, 'vocabSize'>;
+
+/** A rotary table beyond this is refused: lower `contextLen`. */
+const maxRopeTableBytes = 2 ** 30;
 
 /** A decoder on a device. Owns its weights until `free()`. */
 export class Model {
@@ -37,7 +43,7 @@ export class Model {
   constructor(
     private readonly forward: ForwardModel,
     private readonly owned: readonly Freeable[],
-    readonly kvLayout: KvLayout,
+    readonly kvLayout: ModelKvLayout,
     /** Longest context, in tokens. */
     readonly contextLen: number,
     /** 64 hexadecimal digits, see `fingerprintOf`. */
@@ -50,7 +56,7 @@ export class Model {
   /**
    * Records the forward pass for steps of at most `limits`, over `kvCache`.
    *
-   * The program reads this model's weights: it must not run after `free()`.
+   * The memory of the weights goes back when `free()` was called and the program is freed too.
    *
    * @throws {InvalidArgumentError} when the cache has another layout than {@link kvLayout}
    */
@@ -60,8 +66,7 @@ export class Model {
       if (found === this.kvLayout[field]) continue;
       throw new InvalidArgumentError(`kvCache.layout.${field}`, found, `${this.kvLayout[field]}`);
     }
-    const allLimits = { ...limits, vocabSize: this.config.vocabSize };
-    return device.record(allLimits, kvCache, (recorder) => recordForward(recorder, this.forward));
+    return device.record(limits, kvCache, (recorder) => recordForward(recorder, this.forward));
   }
 
   /** Frees weights and tables. @throws {EngineError} `ERR_DOUBLE_FREE` the second time */
@@ -87,7 +92,7 @@ export async function loadModel(
   options: LoadModelOptions = {},
 ): Promise<Model> {
   const config = await readConfig(folder);
-  const contextLen = resolveContextLen(options.contextLen, config.maxPositions);
+  const contextLen = resolveContextLen(options.contextLen, config);
   const checkpoint = await openCheckpoint(device, folder);
   const owned: Freeable[] = [];
   try {
@@ -128,12 +133,15 @@ function uploadRopeTables(
   };
 }
 
-function resolveContextLen(contextLen: number | undefined, maxPositions: number): number {
-  if (contextLen === undefined) return maxPositions;
-  if (Number.isInteger(contextLen) && contextLen >= 1 && contextLen <= maxPositions) {
-    return contextLen;
-  }
-  throw new InvalidArgumentError('contextLen', contextLen, `an integer from 1 to ${maxPositions}`);
+function resolveContextLen(
+  contextLen: number | undefined,
+  { maxPositions, rope }: ModelConfig,
+): number {
+  const tablePositions = Math.floor(maxRopeTableBytes / (rope.rotaryDim * 4));
+  const limit = Math.min(maxPositions, tablePositions);
+  const chosen = contextLen ?? maxPositions;
+  if (Number.isInteger(chosen) && chosen >= 1 && chosen <= limit) return chosen;
+  throw new InvalidArgumentError('contextLen', chosen, `an integer from 1 to ${limit}`);
 }
 
 function resolveDtype(

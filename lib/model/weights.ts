@@ -1,6 +1,6 @@
-import type { Device, Tensor, Weight } from '../device/index.js';
+import type { Device, Tensor, Weight, WeightDType } from '../device/index.js';
 import type { Checkpoint, CheckpointTensor } from './checkpoint.js';
-import type { ModelConfig, WeightDType } from './config.js';
+import type { ModelConfig } from './config.js';
 import {
   checkAgainstPlan,
   type LayerPlan,

@@ -1,4 +1,4 @@
-import type { WeightDType } from './config.js';
+import type { WeightDType } from '../device/index.js';
 
 /**
  * Gives stored little-endian numbers as float32; every f16 and bf16 is one exactly.
