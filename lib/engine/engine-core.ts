@@ -114,7 +114,6 @@ export class EngineCore {
     this.#scheduler = new Scheduler({
       cache: this.#cache,
       costs,
-      limits,
       maxSeqs: this.#maxSeqs,
       maxTokensPerStep,
       maxChunkTokens,

@@ -8,12 +8,10 @@ export interface ExecutorLimits {
   readonly maxSeqs: number;
   /** Logit rows of one step, at least `maxSeqs`. */
   readonly maxLogitRows: number;
-  /** Block copies of one step. */
+  /** Block copies of one step, at least `maxSeqs`. */
   readonly maxCopies: number;
-  /** Entries of one block-table row. */
+  /** Entries of one block-table row; a step may change those of all rows. */
   readonly maxBlocksPerSeq: number;
-  /** Block-table entries that one step may change, at least `maxBlocksPerSeq`. */
-  readonly maxTableChanges: number;
 }
 
 /**
@@ -49,7 +47,7 @@ export interface StepBatch {
   readonly logitSlots: Int32Array;
   /** `[maxCopies * 2]` source, destination; whole blocks, done before anything else of the step. */
   readonly copies: Int32Array;
-  /** `[maxTableChanges * 3]` table row, column, block; applied before the step. */
+  /** `[maxSeqs * maxBlocksPerSeq * 3]` table row, column, block; applied before the step. */
   readonly tableChanges: Int32Array;
   wantDigests: boolean;
   wantLogits: boolean;
@@ -74,6 +72,8 @@ export interface StepCounters {
   readonly tokensComputed: number;
   readonly kvSlotsWritten: number;
   readonly blocksCopied: number;
+  /** Time that the step took where it ran. */
+  readonly runMs: number;
 }
 
 /** What draws the tokens of one seat; `setSamplingSlot` is ordered with the steps. */

@@ -1,3 +1,4 @@
+export { DeviceExecutor, type DeviceExecutorOptions } from './device-executor.js';
 export {
   EngineCore,
   type EngineCoreOptions,

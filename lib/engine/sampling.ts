@@ -2,6 +2,9 @@ import { maxTopLogprobs, type SlotParams, type StepOutcome } from './executor.js
 import type { SamplingParams, TokenLogprobs } from './messages.js';
 import type { Sequence } from './sequence.js';
 
+/** Makes a token's probability 0 and stays finite, so that it is no sign of a broken model. */
+const bannedBias = -1e30;
+
 /** What draws a sequence's tokens from its next step on; `sample` is whose seed is used. */
 export function slotParamsOf(sequence: Sequence, sample: number): SlotParams {
   const { sampling, minTokens, stopTokenIds } = sequence.request.options;
@@ -44,7 +47,7 @@ function withoutTokens(
     ids: Int32Array.from([...kept.map(({ id }) => id), ...banned]),
     values: Float32Array.from([
       ...kept.map(({ value }) => value),
-      ...Array.from(banned, () => Number.NEGATIVE_INFINITY),
+      ...Array.from(banned, () => bannedBias),
     ]),
   };
 }

@@ -2,17 +2,15 @@ import { OutOfBlocksError } from '../errors.js';
 import type { BlockTable, Lease, PrefixCache } from '../kv/index.js';
 import { findProducer, isStillWaiting } from './coalescing.js';
 import type { StepCostModel } from './cost-model.js';
-import type { ExecutorLimits } from './executor.js';
 import type { Sequence } from './sequence.js';
 import { StepBudget } from './step-budget.js';
-import { numChangedEntries, type StepPlan } from './step-plan.js';
+import type { StepPlan } from './step-plan.js';
 import { findVictim } from './victim.js';
 import { compareOrder, WaitingQueue } from './waiting-queue.js';
 
 export interface SchedulerOptions {
   readonly cache: PrefixCache;
   readonly costs: StepCostModel;
-  readonly limits: ExecutorLimits;
   readonly maxSeqs: number;
   readonly maxTokensPerStep: number;
   readonly maxChunkTokens: number;
@@ -130,7 +128,7 @@ export class Scheduler {
       if (sequence.state !== 'running') continue;
       const start = sequence.numComputed;
       const numTokens = budget.tokensFor(start, sequence.numTokens - start);
-      if (numTokens === 0 || !this.#hasRoomForChanges(plan, numChangedEntries(sequence))) continue;
+      if (numTokens === 0) continue;
       if (this.#reserve(sequence, start + numTokens, plan, budget)) {
         this.#add(plan, budget, sequence, start + numTokens);
       }
@@ -181,8 +179,6 @@ export class Scheduler {
       if (budget.numTokensLeft === 0 || this.#freeRows.length < sequence.numRowsNeeded) return;
       if (isStillWaiting(sequence)) continue;
       if (budget.tokensFor(sequence.numTokens, 2) === 0) return undefined;
-      const numBlocks = Math.ceil(sequence.numTokens / this.#cache.allocator.blockSize);
-      if (!this.#hasRoomForChanges(plan, numBlocks)) return undefined;
       const lease = this.#acquire(sequence);
       if (lease === 'coalesced') continue;
       if (lease === undefined) return sequence;
@@ -230,13 +226,6 @@ export class Scheduler {
   #add(plan: StepPlan, budget: StepBudget, sequence: Sequence, end: number): void {
     budget.take(sequence.numComputed, end);
     plan.add(sequence, sequence.numComputed, end);
-  }
-
-  #hasRoomForChanges(plan: StepPlan, numChanges: number): boolean {
-    // A chunk of a running sequence may also change the entry it starts in and add some.
-    const spare = 2 * this.#options.maxSeqs;
-    const { maxTableChanges } = this.#options.limits;
-    return plan.isEmpty || plan.numTableChanges + numChanges + spare <= maxTableChanges;
   }
 
   #outOfBlocks({ numTokens }: Sequence): OutOfBlocksError {

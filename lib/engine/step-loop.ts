@@ -21,7 +21,6 @@ export interface StepLoopOptions {
 interface StepInFlight {
   readonly plan: StepPlan;
   readonly work: StepWork;
-  readonly submittedMs: number;
 }
 
 /**
@@ -99,9 +98,9 @@ export class StepLoop {
   }
 
   #submit(plan: StepPlan, work: StepWork): void {
-    const { executor, clock } = this.#options;
+    const { executor } = this.#options;
     this.#writer.write(plan, this.#step);
-    this.#inFlight = { plan, work, submittedMs: clock() };
+    this.#inFlight = { plan, work };
     let outcome: Promise<StepOutcome>;
     try {
       outcome = executor.submit(this.#step);
@@ -131,11 +130,11 @@ export class StepLoop {
   }
 
   #complete(outcome: StepOutcome): void {
-    const { cache, lifecycle, costs, clock } = this.#options;
-    const { plan, work, submittedMs } = this.#inFlight as StepInFlight;
+    const { cache, lifecycle, costs } = this.#options;
+    const { plan, work } = this.#inFlight as StepInFlight;
     this.#inFlight = undefined;
     this.numSteps++;
-    costs.observe(work, clock() - submittedMs);
+    costs.observe(work, outcome.counters.runMs);
     this.#count(outcome);
     for (const { sequence, start, end } of plan.chunks) {
       sequence.numComputed = end;

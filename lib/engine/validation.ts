@@ -64,7 +64,7 @@ export function checkRequest(
 export function checkSampling(sampling: SamplingParams, vocabSize: number): void {
   const { temperature, topK, topP, minP, repetitionPenalty, logitBias, logprobs } = sampling;
   checkNumber('temperature', temperature, 'a finite number >= 0', (value) => value >= 0);
-  checkInteger('topK', topK, 0, Number.MAX_SAFE_INTEGER);
+  checkInteger('topK', topK, 0, 2 ** 31 - 1);
   checkNumber('topP', topP, 'a number in (0, 1]', (value) => value > 0 && value <= 1);
   checkNumber('minP', minP, 'a number in [0, 1)', (value) => value >= 0 && value < 1);
   checkNumber('repetitionPenalty', repetitionPenalty, 'a finite number > 0', (value) => value > 0);
@@ -80,11 +80,7 @@ export function checkSampling(sampling: SamplingParams, vocabSize: number): void
     const limit = `one per id, ${logitBias.ids.length}`;
     throw new InvalidArgumentError('logitBias.values.length', logitBias.values.length, limit);
   }
-  for (const value of logitBias.values) {
-    const limit = 'a number below +infinity';
-    if (!(value < Number.POSITIVE_INFINITY))
-      throw new InvalidArgumentError('logitBias.values', value, limit);
-  }
+  for (const value of logitBias.values) checkNumber('logitBias.values', value, 'a finite number');
 }
 
 /** @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` */
