@@ -140,17 +140,26 @@ export function writeRandomCheckpoint(folder: string, options: RandomCheckpointO
   if (options.generationConfig) {
     writeFileSync(join(folder, 'generation_config.json'), JSON.stringify(options.generationConfig));
   }
-  const tensors = tensorShapes(config).map(([name, shape]) => ({
-    name,
-    shape,
-    dtype,
-    bytes: encode(tensorValues(name, shape, seed), dtype),
-  }));
+  const tensors = randomTensors(config, seed, dtype);
   if (options.maxShardBytes === undefined) {
     writeFileSync(join(folder, 'model.safetensors'), safetensorsBytes(tensors));
     return;
   }
   writeShards(folder, tensors, options.maxShardBytes);
+}
+
+/**
+ * Writes a checkpoint in f32 with seed 1 after `change` had its way with the list of its tensors.
+ */
+export function writeChangedCheckpoint(
+  folder: string,
+  change: (tensors: NamedTensor[]) => void,
+  config: ConfigJson = randomConfig(),
+): void {
+  const tensors = randomTensors(config, 1, 'f32');
+  change(tensors);
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
+  writeFileSync(join(folder, 'model.safetensors'), safetensorsBytes(tensors));
 }
 
 /** A random checkpoint in a new folder under the system's temporary one. Call `remove()` at the end. */
@@ -182,6 +191,13 @@ export function joinSafetensors(header: string, ...data: Uint8Array[]): Uint8Arr
   const paddedBytes = Math.ceil(text.byteLength / 8) * 8;
   length.writeBigUInt64LE(BigInt(paddedBytes));
   return Buffer.concat([length, text, Buffer.alloc(paddedBytes - text.byteLength, ' '), ...data]);
+}
+
+function randomTensors(config: ConfigJson, seed: number, dtype: WeightDType): NamedTensor[] {
+  return tensorShapes(config).map(([name, shape]) => {
+    const bytes = encode(tensorValues(name, shape, seed), dtype);
+    return { name, shape, dtype, bytes };
+  });
 }
 
 function writeShards(folder: string, tensors: NamedTensor[], maxShardBytes: number): void {
