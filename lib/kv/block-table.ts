@@ -1,3 +1,5 @@
+import { noRequestKeys, type RequestKeys } from './extra-keys.js';
+
 const initialCapacity = 16;
 
 /** A block copy that a step does before its tokens run; made by `PrefixCache` only. */
@@ -35,9 +37,16 @@ export class BlockTable {
   numCommittedBlocks = 0;
   /** Tokens from which on nothing of this sequence is registered; Infinity: no bound. */
   maxKeepTokens = Number.POSITIVE_INFINITY;
-  /** Copies whose source is still held for this table. */
-  readonly pendingCopies: BlockCopy[] = [];
+  /** Canonical keys of the sequence, resolved while the table lives. */
+  keys: RequestKeys = noRequestKeys;
+  /** Block that holds the sequence's tail in the cache; 0: none. */
+  tailBlock = 0;
+  /** Block that a partial hit was copied from, and the registration it had; 0: none. */
+  copySource = 0;
+  copySourceRegisteredAt = 0;
   isFreed = false;
+  /** The cache's latest registration when the table was freed. */
+  freedAtRegistration = Number.POSITIVE_INFINITY;
 
   /** Adds a block at the end; amortized O(1). */
   append(block: number): void {

@@ -47,6 +47,10 @@ export interface PrefixMatch {
   readonly fullBlocks: Int32Array;
   /** A block whose first `numTokens` tokens continue the match. */
   readonly partial: { readonly block: number; readonly numTokens: number } | undefined;
+  /** What was asked for, and the state of the cache that answered: `acquire` looks again if it changed. */
+  readonly maxTokens: number;
+  readonly maxCachedTokens: number;
+  readonly epoch: number;
 }
 
 export interface AcquireOptions {

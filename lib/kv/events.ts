@@ -4,7 +4,9 @@ import type { ExtraKeys } from './extra-keys.js';
 interface EventBase {
   /** Goes up by one with each event, from 1. */
   readonly sequence: number;
+  /** KV group; for now the only one. */
   readonly group: 0;
+  /** Name of the memory that the blocks lie in. */
   readonly medium: string;
 }
 
@@ -33,10 +35,12 @@ export interface ClearedEvent extends EventBase {
   readonly type: 'cleared';
 }
 
+/** What happened to the cache, as other processes may know it. */
 export type KvEvent = StoredEvent | RemovedEvent | ClearedEvent;
 
-/** What consumers of all events up to `sequence` know: `stored` events that rebuild it, parents first. */
+/** What somebody knows who has seen all events up to `sequence`. */
 export interface KvSnapshot {
   readonly sequence: number;
+  /** Events that rebuild it from nothing, parents first; all carry the snapshot's `sequence`. */
   readonly stored: readonly StoredEvent[];
 }

@@ -1,4 +1,6 @@
+import { strict as assert } from 'node:assert';
 import { InvalidArgumentError } from '../errors.js';
+import { hashText } from './token-hash.js';
 
 /**
  * One typed key that separates equal tokens.
@@ -43,4 +45,115 @@ export function extraKeysOfBlock(extraKeys: ExtraKeys | null, isFirst: boolean):
   if (extraKeys === null || isFirst) return extraKeys;
   const chained = extraKeys.filter(([kind]) => kind !== 'salt');
   return chained.length === 0 ? null : chained;
+}
+
+/** The keys of one block as the trie sees them. */
+export interface BlockKeys {
+  /** Number of equal keys; `undefined` while no node has them. */
+  readonly id: number | undefined;
+  readonly hashLo: number;
+  readonly hashHi: number;
+}
+
+/** The keys of a request: on its first block, and on each later one. */
+export interface RequestKeys {
+  readonly first: BlockKeys;
+  readonly later: BlockKeys;
+}
+
+const noKeys: BlockKeys = { id: 0, hashLo: 0, hashHi: 0 };
+/** Of a request without extra keys. */
+export const noRequestKeys: RequestKeys = { first: noKeys, later: noKeys };
+
+/**
+ * Gives equal key lists one small number, so that comparing keys is comparing numbers.
+ *
+ * 0 is "no keys". A number lives as long as a node or a table uses it, then it is given out again.
+ */
+export class ExtraKeysRegistry {
+  private readonly idOfText = new Map<string, number>();
+  private readonly keysOfId: (ExtraKeys | null)[] = [null];
+  private readonly numUsers: number[] = [0];
+  private readonly freeIds: number[] = [];
+
+  /** Key lists in use, the empty one not counted. */
+  get size(): number {
+    return this.idOfText.size;
+  }
+
+  /** Looks a request's canonical keys up without registering them. */
+  resolve(extraKeys: ExtraKeys | null): RequestKeys {
+    if (extraKeys === null) return noRequestKeys;
+    return {
+      first: this.resolveBlock(extraKeys),
+      later: this.resolveBlock(extraKeysOfBlock(extraKeys, false)),
+    };
+  }
+
+  /** Like {@link resolve}, but with numbers that last until `releaseRequest`. */
+  retainRequest(extraKeys: ExtraKeys | null): RequestKeys {
+    if (extraKeys === null) return noRequestKeys;
+    this.retain(extraKeys);
+    this.retain(extraKeysOfBlock(extraKeys, false));
+    return this.resolve(extraKeys);
+  }
+
+  releaseRequest({ first, later }: RequestKeys): void {
+    this.releaseId(first.id ?? 0);
+    this.releaseId(later.id ?? 0);
+  }
+
+  retainId(id: number): void {
+    if (id !== 0) this.numUsers[id]++;
+  }
+
+  releaseId(id: number): void {
+    if (id === 0) return;
+    this.numUsers[id]--;
+    if (this.numUsers[id] > 0) return;
+    this.idOfText.delete(JSON.stringify(this.keysOfId[id]));
+    this.keysOfId[id] = null;
+    this.freeIds.push(id);
+  }
+
+  getKeys(id: number): ExtraKeys | null {
+    return this.keysOfId[id];
+  }
+
+  /** Every registered key list with its number. */
+  *entries(): Iterable<readonly [number, ExtraKeys]> {
+    for (const id of this.idOfText.values()) {
+      const keys = this.keysOfId[id];
+      if (keys !== null) yield [id, keys];
+    }
+  }
+
+  /** @param numUsersOfId users that the caller can name, by id; ids without any may be missing */
+  checkInvariants(numUsersOfId: ReadonlyMap<number, number>): void {
+    for (const [id] of this.entries()) {
+      assert.equal(this.numUsers[id], numUsersOfId.get(id) ?? 0, `users of extra keys ${id}`);
+      assert(this.numUsers[id] > 0, `extra keys ${id} are kept without a user`);
+    }
+  }
+
+  private retain(extraKeys: ExtraKeys | null): void {
+    if (extraKeys === null) return;
+    const text = JSON.stringify(extraKeys);
+    const known = this.idOfText.get(text);
+    if (known !== undefined) {
+      this.numUsers[known]++;
+      return;
+    }
+    const id = this.freeIds.pop() ?? this.keysOfId.length;
+    this.keysOfId[id] = extraKeys;
+    this.numUsers[id] = 1;
+    this.idOfText.set(text, id);
+  }
+
+  private resolveBlock(extraKeys: ExtraKeys | null): BlockKeys {
+    if (extraKeys === null) return noKeys;
+    const text = JSON.stringify(extraKeys);
+    const [hashLo, hashHi] = hashText(text);
+    return { id: this.idOfText.get(text), hashLo, hashHi };
+  }
 }

@@ -15,6 +15,7 @@ export type {
   PrefixMatch,
   RemovalReason,
 } from './cache-types.js';
+export { hashBlocks, rootDigest } from './digests.js';
 export type { ClearedEvent, KvEvent, KvSnapshot, RemovedEvent, StoredEvent } from './events.js';
 export type { ExtraKey, ExtraKeys } from './extra-keys.js';
 export { PrefixCache } from './prefix-cache.js';

@@ -1,5 +1,8 @@
+import { InvalidArgumentError, OutOfBlocksError } from '../errors.js';
 import type { BlockAllocator } from './block-allocator.js';
-import { type BlockCopy, BlockTable } from './block-table.js';
+import { BlockPool } from './block-pool.js';
+import type { BlockCopy, BlockTable } from './block-table.js';
+import { type CacheParts, checkCache } from './cache-invariants.js';
 import type {
   AcquireOptions,
   CacheStats,
@@ -13,176 +16,347 @@ import type {
   PrefixCacheOptions,
   PrefixMatch,
 } from './cache-types.js';
+import { EventLog } from './event-log.js';
 import type { KvSnapshot } from './events.js';
+import { explainMatch } from './explain.js';
 import type { ExtraKeys } from './extra-keys.js';
+import { Ghosts } from './ghosts.js';
+import { invalidate } from './invalidation.js';
+import { checkLives, Leases } from './leases.js';
+import { Lookup } from './lookup.js';
+import { neverForget } from './node-store.js';
+import { Pins } from './pins.js';
+import { PrefixTrie } from './prefix-trie.js';
+import { Registration } from './registration.js';
+import { checkDuration, Retention, toIdleLimit } from './retention.js';
 
-/** Interface first: the bodies follow. */
+const defaultMaxPinnedFraction = 0.5;
+
+/**
+ * The content-addressed KV cache: which blocks hold which tokens, who holds them, and what goes when
+ * room is needed. Pure bookkeeping: it names blocks and copies, the engine moves the bytes.
+ *
+ * The life of a sequence: `matchPrompt` and `acquire`; per step `grow`, `submit` to the device, then at
+ * once `releaseCopySource` and `registerSubmitted`; when the step completed `commit` (also for a table
+ * that was freed meanwhile), when it failed `dropUncommitted`; at the end `free`. All of it is
+ * synchronous and relies on steps running in the order in which they were submitted.
+ */
 export class PrefixCache {
   readonly allocator: BlockAllocator;
+  /** Blocks that pins may hold together. */
+  readonly maxPinnedBlocks: number;
+  private readonly parts: CacheParts;
+  private readonly lookup: Lookup;
+  private readonly registration: Registration;
+  private readonly retention: Retention;
+  private readonly clock: () => number;
 
+  /** @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` for an option outside its range */
   constructor(options: PrefixCacheOptions) {
-    this.allocator = options.allocator;
-  }
-
-  /** Finds the longest cached prefix of the first `maxTokens` tokens: full blocks, then one partial. */
-  match(tokens: Int32Array, { extraKeys = null }: MatchOptions = {}): PrefixMatch {
-    return {
-      tokens,
-      extraKeys,
-      numCachedTokens: 0,
-      numFullBlocks: 0,
-      fullBlocks: new Int32Array(0),
-      partial: undefined,
-    };
+    const { allocator, maxIdleMs, clock = () => performance.now() } = options;
+    const { maxPinnedFraction = defaultMaxPinnedFraction, maxGhosts = allocator.numBlocks } =
+      options;
+    checkOptions(options);
+    this.allocator = allocator;
+    this.clock = clock;
+    this.maxPinnedBlocks = Math.floor((allocator.numBlocks - 1) * maxPinnedFraction);
+    const defaultIdleLimitMs = toIdleLimit(maxIdleMs) ?? neverForget;
+    const { scanResistance = true } = options;
+    const trie = new PrefixTrie(allocator.numBlocks, allocator.blockSize);
+    const ghosts = new Ghosts(maxGhosts);
+    const events = new EventLog(trie, options.medium ?? 'cpu', options.onEvent);
+    const aging = { clock, scanResistance, defaultIdleLimitMs };
+    const pool = new BlockPool({ allocator, trie, ghosts, events, ...aging });
+    const pins = new Pins({
+      trie,
+      pool,
+      numBlocks: allocator.numBlocks,
+      maxPinned: this.maxPinnedBlocks,
+    });
+    this.lookup = new Lookup(trie);
+    const leases = new Leases({ trie, pool, lookup: this.lookup });
+    this.registration = new Registration({ trie, pool, queue: pool.queue, ghosts, events });
+    const { registration } = this;
+    this.retention = new Retention({ trie, pool, pins, registration, clock, defaultIdleLimitMs });
+    this.parts = { allocator, trie, pool, ghosts, pins, events, leases };
   }
 
   /**
-   * `match` for a prompt that must compute its last token: covers at most `length - 1` tokens.
-   * When the prompt ends with a block and that block is cached, it is part of `fullBlocks`,
-   * `numCachedTokens` is `length - 1`, and the last token's slot is -1.
+   * Finds the longest cached prefix of the first `maxTokens` tokens: full blocks, then leading tokens
+   * of one more. Takes no references.
+   *
+   * @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` for tokens that are no Int32Array, `maxTokens`
+   *   outside `[0, length]`, or bad extra keys
    */
-  matchPrompt(tokens: Int32Array, options: { extraKeys?: ExtraKeys | null } = {}): PrefixMatch {
-    return this.match(tokens, options);
+  match(tokens: Int32Array, options: MatchOptions = {}): PrefixMatch {
+    this.expire();
+    return this.lookup.match(tokens, options);
+  }
+
+  /**
+   * `match` for a prompt that must compute its last token: covers at most `length - 1` tokens. When the
+   * prompt ends with a block and that block is cached, it is among `fullBlocks`, `numCachedTokens` is
+   * `length - 1`, and the last token's slot must be -1: the block is not the sequence's to write.
+   *
+   * @throws as {@link match}
+   */
+  matchPrompt(
+    tokens: Int32Array,
+    options: { readonly extraKeys?: ExtraKeys | null } = {},
+  ): PrefixMatch {
+    this.expire();
+    return this.lookup.matchPrompt(tokens, options.extraKeys);
   }
 
   /**
    * Takes references on a match's blocks and makes a table of them, plus a copy for `partial`.
-   * A partial hit is given up when only then the blocks suffice: read `numCachedTokens` of the lease.
-   * `undefined`, with nothing taken, when out of blocks.
+   *
+   * If the cache changed since the match, it looks again; and it gives the partial hit up when only
+   * then the blocks suffice. So what counts is the lease's `numCachedTokens`.
+   *
+   * @returns `undefined`, with nothing taken, when there are too few blocks
    */
-  acquire(_match: PrefixMatch, _options: AcquireOptions = {}): Lease | undefined {
-    return { table: new BlockTable(), numCachedTokens: 0, numCopiedTokens: 0, copy: undefined };
+  acquire(match: PrefixMatch, options: AcquireOptions = {}): Lease | undefined {
+    this.expire();
+    return this.parts.leases.acquire(match, options);
   }
 
-  /** Fresh blocks with one reference each, evicting in order; all or nothing. */
-  tryAllocate(_count: number): Int32Array | undefined {
-    return undefined;
+  /** Fresh blocks with one reference each, evicting in order; `undefined` when there are too few. */
+  tryAllocate(count: number): Int32Array | undefined {
+    const { pool } = this.parts;
+    if (!Number.isInteger(count) || count < 0) {
+      throw new InvalidArgumentError('count', count, 'an integer from 0');
+    }
+    if (count > pool.numAvailable) return undefined;
+    const blocks = new Int32Array(count);
+    for (let i = 0; i < count; i++) blocks[i] = pool.allocate();
+    return blocks;
   }
-
-  /** Like `tryAllocate`; throws OutOfBlocksError. */
-  allocate(count: number): Int32Array {
-    return new Int32Array(count);
-  }
-
-  /** Gives back blocks of `allocate`. */
-  freeBlocks(_blocks: Int32Array): void {}
-
-  /** Appends blocks until the table covers `numTokens`; false, with nothing taken, when out of blocks. */
-  tryGrow(_table: BlockTable, _numTokens: number): boolean {
-    return true;
-  }
-
-  /** Like `tryGrow`; throws OutOfBlocksError. */
-  grow(_table: BlockTable, _numTokens: number): void {}
 
   /**
-   * Makes full blocks hittable: call right after `submit` of the step that writes their last slot.
-   * `tokens` are the sequence's tokens from position 0; `end` how many of them are accepted and
-   * written by submitted steps. Not yet announced.
+   * Like {@link tryAllocate}.
+   *
+   * @throws {OutOfBlocksError} `ERR_OUT_OF_BLOCKS`, with nothing taken
    */
-  registerSubmitted(_table: BlockTable, _tokens: Int32Array, _end: number): void {}
+  allocate(count: number): Int32Array {
+    const blocks = this.tryAllocate(count);
+    if (blocks === undefined) throw new OutOfBlocksError(count, this.numAvailableBlocks);
+    return blocks;
+  }
+
+  /** Gives back blocks of `allocate`. Throws `ERR_DOUBLE_FREE` for one that nobody holds. */
+  freeBlocks(blocks: Int32Array): void {
+    for (let i = blocks.length - 1; i >= 0; i--) this.parts.pool.release(blocks[i]);
+  }
+
+  /** Blocks that can be had now: empty, or cached and idle. */
+  get numAvailableBlocks(): number {
+    return this.parts.pool.numAvailable;
+  }
+
+  /** Appends blocks until the table covers `numTokens`; false, with nothing taken, if too few. */
+  tryGrow(table: BlockTable, numTokens: number): boolean {
+    return this.parts.leases.tryGrow(table, numTokens);
+  }
+
+  /**
+   * Like {@link tryGrow}.
+   *
+   * @throws {OutOfBlocksError} `ERR_OUT_OF_BLOCKS`, with nothing taken
+   */
+  grow(table: BlockTable, numTokens: number): void {
+    if (this.tryGrow(table, numTokens)) return;
+    const numNeeded = Math.ceil(numTokens / this.allocator.blockSize) - table.numBlocks;
+    throw new OutOfBlocksError(numNeeded, this.numAvailableBlocks);
+  }
+
+  /**
+   * Makes full blocks hittable: call right after `submit` of the step that writes their last slot. They
+   * are announced by `commit`.
+   *
+   * @param tokens the sequence's tokens from position 0
+   * @param end how many of them are accepted, and written by steps submitted so far
+   */
+  registerSubmitted(table: BlockTable, tokens: Int32Array, end: number): void {
+    this.registration.registerSubmitted(table, tokens, end);
+  }
 
   /** The steps that write tokens `[0, end)` completed: their blocks are announced. */
-  commit(_table: BlockTable, _end: number): void {}
+  commit(table: BlockTable, end: number): void {
+    this.registration.commit(table, end);
+  }
 
   /**
-   * A step failed: what this table registered and did not commit is dropped, with all that follows it.
-   * Returns the dropped blocks that other holders still use: restart the sequences that have them.
+   * A step failed: what this table registered and did not commit is dropped, with its tail and with all
+   * that other tables computed on top. Also for a table that was freed since.
+   *
+   * @param others tables of the other running sequences
+   * @returns those of them that must be freed and started again
    */
-  dropUncommitted(_table: BlockTable): Int32Array {
-    return new Int32Array(0);
+  dropUncommitted(table: BlockTable, others: Iterable<BlockTable> = []): BlockTable[] {
+    const numKept = Math.max(table.numSharedBlocks, table.numCommittedBlocks);
+    return this.drop(table, numKept, others);
   }
 
-  /** Non-finite logits: everything this table registered is dropped; returns as `dropUncommitted`. */
-  dropRegistered(_table: BlockTable): Int32Array {
-    return new Int32Array(0);
+  /** Non-finite logits: like {@link dropUncommitted} for everything that this table registered. */
+  dropRegistered(table: BlockTable, others: Iterable<BlockTable> = []): BlockTable[] {
+    return this.drop(table, table.numSharedBlocks, others);
   }
 
-  /** Makes the first `numTokens % blockSize` slots of the non-full block hittable by copying. */
-  registerTail(_table: BlockTable, _tokens: Int32Array, _numTokens: number): void {}
+  /**
+   * Makes the first `numTokens % blockSize` slots of the table's non-full block hittable, by copying;
+   * nothing happens when the cache has these tokens, or when what they follow is not cached.
+   */
+  registerTail(table: BlockTable, tokens: Int32Array, numTokens: number): void {
+    this.registration.registerTail(table, tokens, numTokens);
+  }
 
-  /** Gives back all references of a table (pending copy sources too). A second call throws ERR_DOUBLE_FREE. */
-  free(table: BlockTable, _options: FreeOptions = {}): { isRetained: boolean } {
-    table.isFreed = true;
-    return { isRetained: false };
+  /**
+   * Gives back all references of a table, those of pending copies too. Cached blocks become idle, the
+   * end of the prompt to be evicted before its beginning; all others become empty.
+   *
+   * @returns whether `retainMs` is promised
+   * @throws {EngineError} `ERR_DOUBLE_FREE` when it was freed before
+   */
+  free(table: BlockTable, options: FreeOptions = {}): { readonly isRetained: boolean } {
+    checkLives(table);
+    const isRetained = this.retention.settle(table, options);
+    this.parts.leases.release(table);
+    return { isRetained };
   }
 
   /** A second table over the same blocks. Call `ensureWritable` before either writes. */
-  fork(_table: BlockTable): BlockTable {
-    return new BlockTable();
+  fork(table: BlockTable): BlockTable {
+    return this.parts.leases.fork(table);
   }
 
   /**
-   * Makes sure the block of `position` may be written: a shared one is replaced by a fresh block, to
-   * be copied into by the next step. Throws OutOfBlocksError.
+   * Makes sure that the slot of `position` and those behind it in its block are the table's alone. A
+   * block that others hold too is replaced by a fresh one, to be copied into by the next step.
+   *
+   * @throws {OutOfBlocksError} `ERR_OUT_OF_BLOCKS` when the copy has no room
    */
-  ensureWritable(_table: BlockTable, _position: number): BlockCopy | undefined {
-    return undefined;
+  ensureWritable(table: BlockTable, position: number): BlockCopy | undefined {
+    return this.parts.leases.ensureWritable(table, position);
   }
 
-  /** The step that carries the copy was submitted (steps run in order): its source may go. */
+  /**
+   * Gives back a copy's source: call once the step that carries the copy was submitted. Steps run in
+   * order, so whoever gets the block next writes it after it was read.
+   *
+   * @throws {EngineError} `ERR_DOUBLE_FREE` when it was released before, or its table freed
+   */
   releaseCopySource(copy: BlockCopy): void {
-    copy.isSourceHeld = false;
+    this.parts.leases.releaseCopySource(copy);
   }
 
-  /** Holds blocks against eviction. Throws PinBudgetError `ERR_PIN_BUDGET`. */
-  pin(_target: BlockTable | PrefixMatch, { tag }: PinOptions = {}): Pin {
-    return { id: 0, tag, numBlocks: 0, expiresAtMs: Number.POSITIVE_INFINITY };
+  /**
+   * Keeps a table's cached blocks, or a match's full ones, from eviction.
+   *
+   * @throws {PinBudgetError} `ERR_PIN_BUDGET` when pins would hold more than `maxPinnedBlocks`
+   */
+  pin(target: BlockTable | PrefixMatch, options: PinOptions = {}): Pin {
+    this.expire();
+    const { pins } = this.parts;
+    if ('fullBlocks' in target) {
+      return pins.add(this.lookup.refresh(target).fullBlocks.slice(), options, this.clock());
+    }
+    checkLives(target);
+    return pins.add(this.retention.findPath(target), options, this.clock());
   }
 
-  /** False when the pin is gone already. */
-  unpin(_id: number): boolean {
-    return false;
+  /** Lets a pin go; false when it went before: let go, expired, or its blocks dropped. */
+  unpin(id: number): boolean {
+    return this.parts.pins.remove(id);
   }
 
-  /** Makes cached tokens unhittable at once; blocks in use go when their users are done. Number of dropped blocks. */
-  invalidate(_target: InvalidateTarget): number {
-    return 0;
+  /**
+   * Makes cached tokens unhittable at once, pinned ones too; blocks in use become empty when their
+   * users are done. A tag names what its pins end in and all that only led there.
+   *
+   * @returns places dropped
+   * @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` unless exactly one target is named
+   */
+  invalidate(target: InvalidateTarget): number {
+    return invalidate(target, this.parts);
   }
 
-  /** Lets go what is past its time: pins and idle blocks. Call each step. */
-  expire(): void {}
+  /** Lets go what is past its time: pins, then idle blocks. Call it with each step. */
+  expire(): void {
+    const nowMs = this.clock();
+    this.parts.pins.expire(nowMs);
+    this.parts.pool.expireIdle(nowMs);
+  }
 
+  /** What the blocks are used for now, and counters since the cache was made. */
   stats(): CacheStats {
+    const { allocator, pool, ghosts, pins, leases, trie, events } = this.parts;
+    const { numBlocks, blockSize, numFree } = allocator;
+    const { numIdle } = pool.queue;
+    const numPinned = pins.countPinnedOnly(allocator);
+    const bytes = [allocator, trie, pool, ghosts, pins, events].reduce(
+      (sum, p) => sum + p.bytes,
+      0,
+    );
     return {
-      numBlocks: this.allocator.numBlocks,
-      blockSize: this.allocator.blockSize,
-      numLive: 0,
-      numCachedIdle: 0,
-      numPinned: 0,
-      numFree: 0,
-      queryTokens: 0,
-      hitTokens: 0,
-      copiedTokens: 0,
-      removals: {
-        evicted: 0,
-        expired: 0,
-        invalidated: 0,
-        dropped: 0,
-        discarded: 0,
-        superseded: 0,
-      },
-      numGhosts: 0,
-      bookkeepingBytes: 0,
+      numBlocks,
+      blockSize,
+      numLive: numBlocks - 1 - numFree - numIdle - numPinned,
+      numCachedIdle: numIdle,
+      numPinned,
+      numFree,
+      ...leases.counters,
+      removals: { ...pool.removals },
+      numGhosts: ghosts.size,
+      bookkeepingBytes: bytes,
     };
   }
 
   /** Hashes and delivers all waiting events now. */
-  flushEvents(): void {}
+  flushEvents(): void {
+    this.parts.events.flush();
+  }
 
+  /** What a listener knows that has all events so far; takes time with the size of the cache. */
   snapshot(): KvSnapshot {
-    return { sequence: 0, stored: [] };
+    return this.parts.events.snapshot();
   }
 
-  checkInvariants(_tables?: Iterable<BlockTable>): void {}
-
-  explain(_tokens: Int32Array, _options: MatchOptions = {}): Explanation {
-    return {
-      numCachedTokens: 0,
-      firstDivergentToken: 0,
-      cause: 'cold',
-      removedAtMs: undefined,
-      nearest: undefined,
-    };
+  /**
+   * Checks all invariants; takes time with the size of the pool.
+   *
+   * @param tables all tables in use: then each reference must have an owner
+   * @throws {AssertionError} when one does not hold
+   */
+  checkInvariants(tables?: Iterable<BlockTable>): void {
+    checkCache(this.parts, tables);
   }
+
+  /** Why a prompt's tokens are not (all) cached; changes and counts nothing. */
+  explain(
+    tokens: Int32Array,
+    options: { readonly extraKeys?: ExtraKeys | null } = {},
+  ): Explanation {
+    return explainMatch(this.match(tokens, options), this.parts.trie, this.parts.ghosts);
+  }
+
+  private drop(table: BlockTable, numKept: number, others: Iterable<BlockTable>): BlockTable[] {
+    const affected = this.registration.drop(table, numKept, others);
+    this.parts.pins.removeVoid();
+    return affected;
+  }
+}
+
+function checkOptions({
+  maxPinnedFraction = 0,
+  maxGhosts = 0,
+  maxIdleMs,
+}: PrefixCacheOptions): void {
+  if (!(maxPinnedFraction >= 0 && maxPinnedFraction <= 1)) {
+    throw new InvalidArgumentError('maxPinnedFraction', maxPinnedFraction, 'a number from 0 to 1');
+  }
+  if (!Number.isInteger(maxGhosts) || maxGhosts < 0) {
+    throw new InvalidArgumentError('maxGhosts', maxGhosts, 'an integer from 0');
+  }
+  checkDuration('maxIdleMs', maxIdleMs);
 }
