@@ -33,6 +33,8 @@ export interface PagedAttentionOutput {
   readonly out: Float64Array;
   /** Weighted sum of absolute values, `[numTokens, numHeads, headDim]`: what errors are relative to. */
   readonly magnitude: Float64Array;
+  /** `[numTokens, numHeads]` largest sum of a score's absolute terms: what its error is relative to */
+  readonly scoreMagnitude: Float64Array;
   /** `[numTokens, numHeads]` natural log of the softmax denominator; -Infinity where nothing is seen */
   readonly lse: Float64Array;
 }
@@ -43,6 +45,7 @@ export function pagedAttention(input: PagedAttentionInput): PagedAttentionOutput
   const output: PagedAttentionOutput = {
     out: new Float64Array(numTokens * numHeads * cache.headDim),
     magnitude: new Float64Array(numTokens * numHeads * cache.headDim),
+    scoreMagnitude: new Float64Array(numTokens * numHeads),
     lse: new Float64Array(numTokens * numHeads).fill(Number.NEGATIVE_INFINITY),
   };
   for (let s = 0; s < contextLens.length; s++) {
@@ -69,17 +72,19 @@ function attendRow(input: PagedAttentionInput, at: RowOfHead, output: PagedAtten
   const { headDim } = cache;
   const kvHead = Math.floor(at.head / (numHeads / cache.numKvHeads));
   const first = window === -1 ? 0 : Math.max(0, at.position - window);
+  const rowOfHead = at.row * numHeads + at.head;
   const logits: number[] = [];
   for (let p = first; p <= at.position; p++) {
     const { key } = cache.read(layer, slotOf(input, at.sequence, p));
-    logits.push(logitOf(input, at, key, kvHead * headDim));
+    const { logit, magnitude } = scoreOf(input, rowOfHead, key, kvHead * headDim);
+    logits.push(logit);
+    output.scoreMagnitude[rowOfHead] = Math.max(output.scoreMagnitude[rowOfHead], magnitude);
   }
   if (logits.length === 0) return;
 
   const sink = sinks === undefined ? Number.NEGATIVE_INFINITY : sinks[at.head];
   const max = logits.reduce((a, b) => Math.max(a, b), sink);
   const sum = logits.reduce((total, logit) => total + Math.exp(logit - max), Math.exp(sink - max));
-  const rowOfHead = at.row * numHeads + at.head;
   output.lse[rowOfHead] = max + Math.log(sum);
   logits.forEach((logit, i) => {
     const { value } = cache.read(layer, slotOf(input, at.sequence, first + i));
@@ -92,18 +97,22 @@ function attendRow(input: PagedAttentionInput, at: RowOfHead, output: PagedAtten
   });
 }
 
-function logitOf(
+function scoreOf(
   input: PagedAttentionInput,
-  at: RowOfHead,
+  rowOfHead: number,
   key: Float64Array,
   keyStart: number,
-): number {
+): { logit: number; magnitude: number } {
   const { headDim } = input.cache;
-  const qStart = (at.row * input.numHeads + at.head) * headDim;
   let dot = 0;
-  for (let d = 0; d < headDim; d++) dot += input.q[qStart + d] * key[keyStart + d];
-  const logit = dot * input.scale;
-  return input.softcap === 0 ? logit : input.softcap * Math.tanh(logit / input.softcap);
+  let magnitude = 0;
+  for (let d = 0; d < headDim; d++) {
+    const term = input.q[rowOfHead * headDim + d] * key[keyStart + d] * input.scale;
+    dot += term;
+    magnitude += Math.abs(term);
+  }
+  const logit = input.softcap === 0 ? dot : input.softcap * Math.tanh(dot / input.softcap);
+  return { logit, magnitude };
 }
 
 function slotOf(input: PagedAttentionInput, sequence: number, position: number): number {

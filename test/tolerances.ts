@@ -1,0 +1,75 @@
+import { type FloatDType, smallestNormal, unitRoundoff } from './reference/dtype.js';
+
+/** How far an element may be from its reference: `relative * magnitude + rounding * |expected| + absolute`. */
+export interface Tolerance {
+  /** Times the sum of the absolute terms that make up the element: error of the arithmetic. */
+  readonly relative: number;
+  /** Times the expected value: its one rounding to the dtype of the output. */
+  readonly rounding: number;
+  /** What vanishes where subnormal numbers are flushed to zero. */
+  readonly absolute: number;
+}
+
+/** Half a unit in the last place of float32, in which all arithmetic is done. */
+const ulp = unitRoundoff('f32');
+
+/**
+ * Arithmetic error per op, relative to the sum of the absolute terms of an element.
+ *
+ * Each is a small multiple of what float32 arithmetic costs, so an element that is left out, doubled
+ * or taken from a neighbour is far outside.
+ */
+export const arithmetic = {
+  /** They only move numbers. */
+  embed: 0,
+  gatherRows: 0,
+  readKv: 0,
+  writeKv: 0,
+  copyBlocks: 0,
+  /** One product, rounded once; the reference is rounded to float32 too. */
+  scale: 0,
+  /** Squares add up over a row in 16 lanes; then a square root, a division and two products. */
+  rmsNorm: 12 * ulp,
+  /** One accumulator: errors of its K roundings mostly cancel; 300 elements stay below 4 ulp. */
+  matmul: 16 * ulp,
+  /** A norm, and two products of sums of two. */
+  ropeAndWriteKv: 16 * ulp,
+  /** exp within 2 ulp, a division, two products. */
+  siluMul: 16 * ulp,
+  /** A cubic in the argument of tanh: its error is multiplied by the argument, up to 10. */
+  geluMul: 32 * ulp,
+  /** tanh within 2 ulp, a division and a product. */
+  softcap: 8 * ulp,
+} as const;
+
+/**
+ * The tolerance of an op that writes `outDtype`.
+ *
+ * The rounding term is one unit roundoff and a quarter: an exact tie may go the other way after an
+ * error of the arithmetic, which that error itself pays for.
+ */
+export function toleranceOf(op: keyof typeof arithmetic, outDtype: FloatDType): Tolerance {
+  return {
+    relative: arithmetic[op],
+    rounding: unitRoundoff(outDtype) * (arithmetic[op] === 0 ? 0 : 1.25),
+    absolute: arithmetic[op] === 0 ? 0 : smallestNormal(outDtype) * 2 ** -8,
+  };
+}
+
+/**
+ * What an element of `pagedAttention` may be off by, relative to its weighted sum of absolute values.
+ *
+ * @param cacheDtype weights are rounded to it before they meet V: one unit roundoff each, on top of
+ *   float32 arithmetic
+ * @param scoreMagnitude the largest sum of absolute terms of a score of this row and head, scaled; an
+ *   error of a score is a relative error of its weight
+ */
+export function attentionError(cacheDtype: FloatDType, scoreMagnitude: number): number {
+  const rounding = cacheDtype === 'f32' ? 0 : unitRoundoff(cacheDtype);
+  return rounding + 16 * ulp * (1 + scoreMagnitude);
+}
+
+/** What an element of the lse may be off by, absolutely: the errors of its scores and of a log. */
+export function lseError(lse: number, scoreMagnitude: number): number {
+  return 16 * ulp * (1 + scoreMagnitude) + 4 * ulp * Math.abs(lse);
+}
