@@ -28,9 +28,9 @@ export interface FingerprintInput {
  *
  * Hashed are the config as the forward loop reads it, the rotary frequencies, the dtypes, and name,
  * shape, dtype and bytes of each tensor that is used; how tensors are spread over files is not. Of a
- * tensor over 64 KiB, 16 spans of 4 KiB are read, evenly spread from its first byte to its last: a
- * whole 16 GB checkpoint would cost seconds per start. So two checkpoints that differ in nothing but
- * bytes between the spans share a fingerprint; training, merging or quantising never does only that.
+ * tensor over 64 KiB, 16 spans of 4 KiB are read, evenly spread from its first byte to its last: reading
+ * gigabytes at every start is what that saves. So two checkpoints that differ in nothing but bytes
+ * between the spans share a fingerprint.
  *
  * @returns 64 hexadecimal digits (SHA-256)
  */

@@ -79,8 +79,8 @@ export class Model {
  * Loads a Hugging Face model folder: config.json and `*.safetensors`.
  *
  * Everything is checked before anything is loaded; when this rejects, no file stays mapped and no
- * device memory taken. Matrices are packed on the device's own thread; tables and fingerprint are
- * computed here and hold the event loop (about a second for 131,072 positions on two cores).
+ * device memory taken. Matrices are packed on the device's own thread; checks, fingerprint and rotary
+ * tables hold the event loop, the tables for longer the longer the context is.
  *
  * @param folder with config.json; files are read during the call only
  * @throws {EngineError} codes of `readConfig`, `openCheckpoint` and `planCheckpoint`;

@@ -34,11 +34,11 @@ export function referenceLogits(
   const linear = (rows: Rows, parent: string, modules: readonly string[], hasBias: boolean): Rows =>
     rows.map((row) => {
       const input = row.map(rounding.matmulInput);
-      const outputs = modules.flatMap((module) => {
+      const outputs = modules.map((module) => {
         const name = parent ? `${parent}.${module}` : module;
         return product(input, tensor(`${name}.weight`), hasBias ? tensor(`${name}.bias`) : []);
       });
-      return Float64Array.from(outputs);
+      return Float64Array.from(outputs.flatMap((output) => [...output]));
     });
   const norm = (rows: Rows, name: string): Rows =>
     rows.map((row) => rmsNorm(row, tensor(name), rmsNormEps));
@@ -152,13 +152,15 @@ function product(
   input: Float64Array,
   weight: ArrayLike<number>,
   bias: ArrayLike<number>,
-): number[] {
-  const outDim = weight.length / input.length;
-  return Array.from({ length: outDim }, (_, row) => {
-    let sum = bias[row] ?? 0;
-    for (let i = 0; i < input.length; i++) sum += weight[row * input.length + i] * input[i];
-    return sum;
-  });
+): Float64Array {
+  const inDim = input.length;
+  const out = new Float64Array(weight.length / inDim);
+  for (let row = 0; row < out.length; row++) {
+    let sum = bias.length > 0 ? bias[row] : 0;
+    for (let i = 0; i < inDim; i++) sum += weight[row * inDim + i] * input[i];
+    out[row] = sum;
+  }
+  return out;
 }
 
 function add(rows: Rows, others: Rows): void {
