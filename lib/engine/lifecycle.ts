@@ -112,22 +112,31 @@ export class Lifecycle {
 
   /** Ends a request whose step failed: what the step would have filled is dropped. */
   failStep(request: Request, error: unknown): void {
-    for (const { table } of request.sequences) {
-      if (table !== undefined) this.#restartUsersOf(this.#cache.dropUncommitted(table), request);
-    }
+    this.#drop(request, (table, others) => this.#cache.dropUncommitted(table, others));
     this.fail(request, error);
   }
 
-  /** Ends a request with non-finite logits: all that it cached is dropped, and its users start again. */
+  /** Ends a request with non-finite logits: all that it cached is dropped. */
   failNonFinite(request: Request): void {
-    const tables = [...request.sequences].flatMap(({ table }) => table ?? []);
-    for (const table of tables) {
-      const own = table.blocks.slice(0, table.numBlocks);
-      this.#restartUsersOf(this.#cache.dropRegistered(table), request);
-      this.#restartCopiersOf(new Set(own), request);
-    }
+    this.#drop(request, (table, others) => this.#cache.dropRegistered(table, others));
     const message = `the model gave NaN or infinite logits for request ${request.id}`;
     this.fail(request, new EngineError('ERR_NON_FINITE_LOGITS', message));
+  }
+
+  /** Drops what a request cached; sequences that hit it start again. */
+  #drop(request: Request, drop: (table: BlockTable, others: BlockTable[]) => BlockTable[]): void {
+    for (const { table } of request.sequences) {
+      if (table === undefined) continue;
+      const affected = new Set(drop(table, this.#tablesOf(this.#scheduler.running)));
+      for (const sequence of [...this.#scheduler.running]) {
+        const isAffected = affected.has(sequence.table as BlockTable);
+        if (isAffected && sequence.request !== request) this.#scheduler.restart(sequence);
+      }
+    }
+  }
+
+  #tablesOf(sequences: readonly Sequence[]): BlockTable[] {
+    return sequences.map(({ table }) => table as BlockTable);
   }
 
   #openRequest(options: RequestOptions): Request {
@@ -150,7 +159,6 @@ export class Lifecycle {
       sibling.numComputed = first.numComputed;
       sibling.sharedLen = first.sharedLen;
       sibling.meter.firstStepMs = first.meter.firstStepMs;
-      for (const source of first.copySources) sibling.copySources.add(source);
       const table = this.#cache.fork(first.table as BlockTable);
       this.#scheduler.start(sibling, table, rows[sample - 1]);
       samples.push(sibling);
@@ -250,34 +258,5 @@ export class Lifecycle {
       if (error instanceof EngineError && error.code === 'ERR_PIN_BUDGET') return undefined;
       throw error;
     }
-  }
-
-  /** Restarts the running sequences, other than the request's own, that hold one of `blocks`. */
-  #restartUsersOf(blocks: Int32Array, except: Request): void {
-    const bad = new Set(blocks);
-    if (bad.size === 0) return;
-    for (const sequence of [...this.#scheduler.running]) {
-      if (sequence.request === except || sequence.state !== 'running') continue;
-      const table = sequence.table as BlockTable;
-      if (table.blocks.subarray(0, table.numBlocks).some((block) => bad.has(block))) {
-        this.#restart(sequence, except);
-      }
-    }
-  }
-
-  #restartCopiersOf(sources: ReadonlySet<number>, except: Request): void {
-    for (const sequence of [...this.#scheduler.running]) {
-      if (sequence.request === except || sequence.state !== 'running') continue;
-      if ([...sequence.copySources].some((block) => sources.has(block))) {
-        this.#restart(sequence, except);
-      }
-    }
-  }
-
-  /** What it cached itself rests on what was dropped: it goes too. */
-  #restart(sequence: Sequence, except: Request): void {
-    const blocks = this.#cache.dropRegistered(sequence.table as BlockTable);
-    this.#scheduler.restart(sequence);
-    this.#restartUsersOf(blocks, except);
   }
 }

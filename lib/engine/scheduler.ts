@@ -116,7 +116,6 @@ export class Scheduler {
   #requeue(sequence: Sequence): void {
     sequence.numComputed = 0;
     sequence.sharedLen = 0;
-    sequence.copySources.clear();
     sequence.isResumed = true;
     this.waiting.add(sequence);
   }
@@ -208,7 +207,9 @@ export class Scheduler {
     }
     const { isResumed, numTokens } = sequence;
     const lease = this.#cache.acquire(match, { numTokens, maxKeepTokens, isResumed });
-    sequence.sharedLen = lease === undefined ? 0 : match.numFullBlocks * blockSize;
+    if (lease !== undefined && usesCache && !isResumed) {
+      sequence.meter.missReason = this.#cache.explain(tokens, { extraKeys }).cause;
+    }
     return lease;
   }
 
@@ -218,6 +219,7 @@ export class Scheduler {
     this.start(sequence, lease.table);
     while (sequence.rows.length < numRowsNeeded) sequence.rows.push(this.#freeRows.pop() as number);
     sequence.numComputed = lease.numCachedTokens;
+    sequence.sharedLen = lease.table.numSharedBlocks * this.#cache.allocator.blockSize;
     sequence.meter.addCached(lease.numCachedTokens, lease.numCopiedTokens);
     if (lease.copy !== undefined) sequence.pendingCopies.push(lease.copy);
     this.#options.onStart(sequence);
@@ -229,8 +231,7 @@ export class Scheduler {
   }
 
   #outOfBlocks({ numTokens }: Sequence): OutOfBlocksError {
-    const { numFree, numCachedIdle } = this.#cache.stats();
     const numNeeded = Math.ceil(numTokens / this.#cache.allocator.blockSize);
-    return new OutOfBlocksError(numNeeded, numFree + numCachedIdle);
+    return new OutOfBlocksError(numNeeded, this.#cache.numAvailableBlocks);
   }
 }

@@ -68,8 +68,6 @@ export class Sequence {
   rows: number[] = [];
   /** Copies that its next step does before its tokens run. */
   pendingCopies: BlockCopy[] = [];
-  /** Blocks that parts of its table were copied from. */
-  readonly copySources = new Set<number>();
   /** The running sequence that computes what this one needs, and how far it must get. */
   waitsFor: { readonly producer: Sequence; readonly untilComputed: number } | undefined;
   /** Whether it lost its blocks once. */

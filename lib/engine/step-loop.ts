@@ -121,10 +121,7 @@ export class StepLoop {
     for (const { sequence, end } of plan.chunks) {
       const table = sequence.table as BlockTable;
       sequence.meter.firstStepMs ??= nowMs;
-      for (const copy of sequence.pendingCopies.splice(0)) {
-        sequence.copySources.add(copy.source);
-        cache.releaseCopySource(copy);
-      }
+      for (const copy of sequence.pendingCopies.splice(0)) cache.releaseCopySource(copy);
       cache.registerSubmitted(table, sequence.tokens.view(), end);
     }
   }
@@ -136,10 +133,13 @@ export class StepLoop {
     this.numSteps++;
     costs.observe(work, outcome.counters.runMs);
     this.#count(outcome);
-    for (const { sequence, start, end } of plan.chunks) {
+    for (const { sequence, start, end, drawRows } of plan.chunks) {
+      const table = sequence.table as BlockTable;
+      const isDecode = sequence.isDecoding && sequence.numOutputTokens > 0;
       sequence.numComputed = end;
       sequence.meter.addComputed(start, end);
-      cache.commit(sequence.table as BlockTable, end);
+      cache.commit(table, end);
+      if (drawRows.length > 0 && !isDecode) cache.registerTail(table, sequence.tokens.view(), end);
     }
     let row = 0;
     for (const { sequence, drawRows } of plan.chunks) {
