@@ -1,0 +1,19 @@
+/** The face of the package: load a model, chat with it, see what the cache saved. */
+export type { EngineStats, TokenLogprobs } from './engine/index.js';
+export {
+  EngineError,
+  type ErrorCode,
+  errorCodes,
+  InvalidArgumentError,
+  OutOfBlocksError,
+  PinBudgetError,
+  QueueFullError,
+} from './errors.js';
+export {
+  BlockAllocator,
+  type CacheStats,
+  type InvalidateTarget,
+  PrefixCache,
+} from './kv/index.js';
+export * from './llm/index.js';
+export type { ChatMessage, ChatRole, ChatTool, TextPart, ToolCall } from './text/index.js';

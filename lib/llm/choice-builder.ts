@@ -1,0 +1,95 @@
+import type { FinishedEvent, TokenLogprobs, TokensEvent } from '../engine/index.js';
+import { StreamDecoder } from '../text/index.js';
+import type { Chunk, FinishReason } from './reply.js';
+import { StopStrings } from './stop-strings.js';
+
+/** One choice while it grows: tokens come in, text goes out. */
+export class ChoiceBuilder {
+  readonly decoder: StreamDecoder;
+  tokenIds: number[] = [];
+  logprobs: TokenLogprobs[] = [];
+  digests: bigint[] = [];
+  text = '';
+  /** The engine's last word on it; its text may still be on its way. */
+  finished: FinishedEvent | undefined;
+  /** All its text is here. */
+  isComplete = false;
+  readonly #stops: StopStrings | undefined;
+  #isStopped = false;
+  #numChunkedTokens = 0;
+  #numDecoded = 0;
+
+  /** @param contextIds the last ids of the prompt */
+  constructor(
+    readonly index: number,
+    stops: readonly string[],
+    contextIds: readonly number[],
+  ) {
+    this.#stops = stops.length > 0 ? new StopStrings(stops) : undefined;
+    this.decoder = new StreamDecoder(contextIds);
+  }
+
+  /** A stop text was found; the engine may not know yet. */
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
+  get finishReason(): FinishReason {
+    return this.#isStopped || this.finished?.reason !== 'length' ? 'stop' : 'length';
+  }
+
+  /** Has another's tokens from the start; their text must still be decoded. */
+  startWith(other: ChoiceBuilder): void {
+    this.tokenIds = [...other.tokenIds];
+    this.logprobs = [...other.logprobs];
+    this.digests = [...other.digests];
+  }
+
+  /** Takes tokens; those after a stop text do not count. */
+  addTokens({ tokenIds, logprobs, digests }: TokensEvent): void {
+    if (this.#isStopped) return;
+    this.tokenIds.push(...tokenIds);
+    if (logprobs) this.logprobs.push(...logprobs);
+    if (digests) this.digests.push(...digests);
+  }
+
+  /**
+   * Takes decoded text and gives what may be shown.
+   *
+   * @param numTokens whose text it is
+   * @param isLast no text follows
+   */
+  addText(text: string, numTokens: number, isLast: boolean): Chunk | undefined {
+    if (this.isComplete) return undefined;
+    this.#numDecoded += numTokens;
+    const result = this.#addToStops(text, isLast);
+    this.isComplete = isLast;
+    this.text += result;
+    const start = this.#numChunkedTokens;
+    if (this.#isStopped) this.#dropTokensFrom(this.#numDecoded);
+    const end = Math.min(this.#numDecoded, this.tokenIds.length);
+    if (result === '' && !(isLast && start < end)) return undefined;
+    this.#numChunkedTokens = end;
+    const logprobs = this.logprobs.length > 0 ? this.logprobs.slice(start, end) : undefined;
+    return {
+      choice: this.index,
+      text: result,
+      tokenIds: this.tokenIds.slice(start, end),
+      logprobs,
+    };
+  }
+
+  #addToStops(text: string, isLast: boolean): string {
+    if (this.#isStopped) return '';
+    if (!this.#stops) return text;
+    const result = this.#stops.push(text, isLast);
+    this.#isStopped = result.isStopped;
+    return result.text;
+  }
+
+  #dropTokensFrom(numTokens: number): void {
+    for (const list of [this.tokenIds, this.logprobs, this.digests]) {
+      list.length = Math.min(list.length, numTokens);
+    }
+  }
+}

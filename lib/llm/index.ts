@@ -1,0 +1,13 @@
+export type { Explanation, PromptSpec } from './explain.js';
+export { Generation } from './generation.js';
+export { Llm, type LlmInfo, type PinnedPrompt } from './llm.js';
+export { load } from './load.js';
+export type {
+  CacheOption,
+  ChatOptions,
+  ForkOptions,
+  GenerateOptions,
+  LoadOptions,
+} from './options.js';
+export { Prefix } from './prefix.js';
+export type { Choice, Chunk, FinishReason, Reply, Timings, Usage } from './reply.js';

@@ -1,0 +1,45 @@
+import { EngineError, InvalidArgumentError } from '../errors.js';
+
+/** A KV cache that holds eight full contexts is enough to start with, however much memory there is. */
+const maxDefaultContexts = 8;
+/** Share of the free memory that the cache takes by itself. */
+const defaultFreeFraction = 0.25;
+
+export interface KvBudgetOptions {
+  readonly kvCacheBytes: number | undefined;
+  readonly blockBytes: number;
+  readonly blockSize: number;
+  /** Longest sequence, in tokens. */
+  readonly contextLen: number;
+  /** Memory that this process may still take; asked for only when `kvCacheBytes` is absent. */
+  readonly freeBytes: () => number;
+}
+
+/**
+ * How many blocks the KV cache has, the null block included.
+ *
+ * @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` when `kvCacheBytes` is no positive number
+ * @throws {EngineError} `ERR_POOL_TOO_SMALL` when one full context does not fit
+ */
+export function numKvBlocks(options: KvBudgetOptions): number {
+  const { blockBytes, blockSize, contextLen } = options;
+  const numPerContext = Math.ceil(contextLen / blockSize);
+  const bytes = options.kvCacheBytes ?? defaultBytes(options, numPerContext);
+  if (!Number.isFinite(bytes) || bytes <= 0) {
+    throw new InvalidArgumentError('kvCacheBytes', bytes, 'a number of bytes > 0');
+  }
+  const numBlocks = Math.floor(bytes / blockBytes);
+  if (numBlocks > numPerContext) return numBlocks;
+  const needed = (numPerContext + 1) * blockBytes;
+  throw new EngineError(
+    'ERR_POOL_TOO_SMALL',
+    `${Math.floor(bytes)} bytes hold ${numBlocks} KV blocks of ${blockSize} tokens; ` +
+      `a context of ${contextLen} tokens needs ${numPerContext + 1} blocks, ${needed} bytes`,
+    { hint: 'Raise kvCacheBytes, or lower contextLen.' },
+  );
+}
+
+function defaultBytes({ freeBytes, blockBytes }: KvBudgetOptions, numPerContext: number): number {
+  const most = (maxDefaultContexts * numPerContext + 1) * blockBytes;
+  return Math.min(most, freeBytes() * defaultFreeFraction);
+}

@@ -1,0 +1,198 @@
+import type { EngineCore, EngineStats } from '../engine/index.js';
+import { EngineError } from '../errors.js';
+import type { InvalidateTarget, Pin } from '../kv/index.js';
+import type { ChatMessage, TextWorker } from '../text/index.js';
+import { type Explanation, explain, type PromptSpec, tokenizeSpec } from './explain.js';
+import type { Generation } from './generation.js';
+import { checkOptionKeys, optionKeys } from './option-keys.js';
+import type { ChatOptions, ForkOptions, GenerateOptions } from './options.js';
+import { RequestRunner } from './request-runner.js';
+import { idsOf, needsSections, type RequestDefaults } from './submit-message.js';
+
+/** What was loaded, and how. */
+export interface LlmInfo {
+  readonly folder: string;
+  readonly architecture: string;
+  readonly backend: 'cpu' | 'cuda';
+  readonly isa: string;
+  readonly threads: number;
+  readonly weightsDtype: string;
+  readonly kvDtype: string;
+  readonly vocabSize: number;
+  readonly contextLen: number;
+  readonly blockSize: number;
+  readonly numKvBlocks: number;
+  readonly kvCacheBytes: number;
+  /** Of everything that keys and values depend on. */
+  readonly fingerprint: string;
+}
+
+/** What an {@link Llm} is made of; it owns all of it. */
+export interface LlmParts {
+  readonly core: EngineCore;
+  readonly text: TextWorker;
+  readonly defaults: RequestDefaults;
+  readonly info: LlmInfo;
+  /** Frees model and device, after the engine was closed. */
+  readonly free: () => Promise<void>;
+}
+
+/** A pinned prompt. */
+export interface PinnedPrompt extends Pin {
+  /** Of the prompt; the pin holds those that are cached. */
+  readonly numTokens: number;
+}
+
+/** A loaded model: chat with it, or continue text. Made by `load`; `close()` frees everything. */
+export class Llm {
+  readonly info: LlmInfo;
+  readonly #parts: LlmParts;
+  readonly #runner: RequestRunner;
+  #closing: Promise<void> | undefined;
+
+  /** @internal made by `load` */
+  constructor(parts: LlmParts) {
+    this.#parts = parts;
+    this.info = parts.info;
+    const { core, text, defaults } = parts;
+    this.#runner = new RequestRunner(core, (ids) => text.decodeBatch(ids), defaults);
+  }
+
+  /**
+   * Answers a chat; submitted at once, whether or not the result is looked at.
+   *
+   * With `prefix`, `messages` are only those that are new, and the conversation goes on exactly where that reply ended.
+   *
+   * The generation rejects with an `EngineError` whose code says what is wrong: `ERR_INVALID_ARGUMENT` names option,
+   * value and limit; further `ERR_PROMPT_TOO_LONG`, `ERR_TEMPLATE`, `ERR_QUEUE_FULL`, … (docs/errors.md). When `signal` is
+   * aborted it rejects with the signal's reason.
+   */
+  chat(messages: readonly ChatMessage[], options: ChatOptions = {}): Generation {
+    return this.#runner.start(options ?? {}, async () => {
+      this.#check(options, optionKeys.chat);
+      const { tools, addGenerationPrompt, templateVariables, prefix, cache } = options;
+      const { tokens, sections } = await this.#parts.text.tokenizeChat({
+        messages,
+        tools,
+        addGenerationPrompt,
+        templateVariables,
+        isContinuation: prefix !== undefined,
+        wantSections: needsSections(cache),
+      });
+      return { tokens, sections, messages };
+    });
+  }
+
+  /**
+   * Continues text, or token ids, without a chat template. In a text the literals of special tokens are special.
+   *
+   * The generation rejects as that of `chat` does.
+   */
+  generate(
+    prompt: string | Int32Array | readonly number[],
+    options: GenerateOptions = {},
+  ): Generation {
+    return this.#runner.start(options ?? {}, async () => {
+      this.#check(options, optionKeys.generate);
+      return { tokens: await this.#encode(prompt, options), sections: [], messages: [] };
+    });
+  }
+
+  /**
+   * Splits a running generation: the fork has all of its text so far, shares all of its blocks, and goes on by itself.
+   *
+   * Starts with the next token of the parent; rejects with `ERR_REQUEST_NOT_FOUND` when there is none. It draws with
+   * a seed of its own unless one is given. A generation that has ended is continued by its `prefix`.
+   */
+  fork(generation: Generation, options: ForkOptions = {}): Generation {
+    this.#requireOpen();
+    checkOptionKeys(options, optionKeys.fork);
+    return this.#runner.fork(generation, options);
+  }
+
+  /** What is cached of a prompt, where it first differs from what is, and why. */
+  async explain(spec: PromptSpec, { salt }: { salt?: string } = {}): Promise<Explanation> {
+    this.#requireOpen();
+    const { core, text, defaults } = this.#parts;
+    return explain(spec, salt ?? defaults.salt, core, text);
+  }
+
+  /**
+   * Holds what is cached of a prompt against eviction, until `unpin` or for `ttlMs`.
+   *
+   * @throws {EngineError} `ERR_PIN_BUDGET` when pins would hold more than their share of the cache
+   */
+  async pin(
+    spec: PromptSpec,
+    options: { salt?: string; tag?: string; ttlMs?: number } = {},
+  ): Promise<PinnedPrompt> {
+    this.#requireOpen();
+    const { core, text, defaults } = this.#parts;
+    const { tokens } = await tokenizeSpec(spec, text);
+    this.#requireOpen();
+    const salt = options.salt ?? defaults.salt;
+    const target = salt === undefined ? { tokens } : { tokens, salt };
+    return { ...core.pin({ ...options, ...target }), numTokens: tokens.length };
+  }
+
+  /** Lets a pin go; false when it is gone already. */
+  unpin(pin: Pick<Pin, 'id'>): boolean {
+    this.#requireOpen();
+    return this.#parts.core.unpin(pin.id);
+  }
+
+  /** Makes cached tokens unhittable at once, by tag, by salt, or all; gives the number of blocks dropped. */
+  invalidate(target: InvalidateTarget): number {
+    this.#requireOpen();
+    return this.#parts.core.invalidate(target);
+  }
+
+  /** What the engine does and did, and what its cache holds. */
+  stats(): EngineStats {
+    this.#requireOpen();
+    return this.#parts.core.stats();
+  }
+
+  /**
+   * Takes no more requests, waits for those there are (`drain`) or rejects them with `ERR_CLOSED` (`abort`), and frees
+   * everything. Resolves when the memory is free. A second call waits for the first; `abort` hurries a drain.
+   */
+  close(mode: 'drain' | 'abort' = 'drain'): Promise<void> {
+    this.#closing ??= this.#close();
+    if (mode === 'abort') {
+      this.#runner.failAll(new EngineError('ERR_CLOSED', 'the model was closed'));
+    }
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    const { core, text, free } = this.#parts;
+    await this.#runner.whenIdle();
+    await core.close();
+    await text.close();
+    await free();
+  }
+
+  #check(options: object, known: Readonly<Record<string, true>>): void {
+    this.#requireOpen();
+    checkOptionKeys(options, known);
+  }
+
+  #requireOpen(): void {
+    if (this.#closing) throw new EngineError('ERR_CLOSED', 'the model was closed');
+  }
+
+  async #encode(prompt: unknown, { prefix }: GenerateOptions): Promise<Int32Array> {
+    if (typeof prompt !== 'string') {
+      return Int32Array.from(idsOf('prompt', prompt as readonly number[]));
+    }
+    if (prompt === '' && !prefix) {
+      throw new EngineError('ERR_EMPTY_PROMPT', 'the prompt has 0 characters; expected at least 1');
+    }
+    return this.#parts.text.encode(prompt, prefix === undefined);
+  }
+}

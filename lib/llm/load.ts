@@ -1,0 +1,133 @@
+import { Device } from '../device/index.js';
+import { DeviceExecutor, EngineCore } from '../engine/index.js';
+import { loadModel, type Model } from '../model/index.js';
+import { TextWorker } from '../text/index.js';
+import { numKvBlocks } from './kv-budget.js';
+import { Llm, type LlmInfo } from './llm.js';
+import { checkOptionKeys, optionKeys } from './option-keys.js';
+import type { LoadOptions } from './options.js';
+import { readSamplingDefaults } from './sampling.js';
+import { findModelFolder } from './source.js';
+import { saltOf } from './submit-message.js';
+
+const defaultBlockSize = 16;
+const defaultMaxSeqs = 16;
+const defaultMaxTokensPerStep = 512;
+
+/**
+ * Loads a model: nothing or `'recall'` is the one that comes with the package, `'./dir'` a folder.
+ *
+ * Takes the event loop for parts of its work (tokenizer, tables); afterwards nothing does. When it rejects, nothing
+ * stays taken.
+ *
+ * @throws {EngineError} `ERR_MODEL_NOT_FOUND` naming each reading of `source`; `ERR_INVALID_ARGUMENT` naming the option;
+ *   `ERR_POOL_TOO_SMALL`, `ERR_OUT_OF_MEMORY`; the codes of a malformed checkpoint (docs/errors.md)
+ */
+export async function load(source?: string | URL, options: LoadOptions = {}): Promise<Llm> {
+  checkOptionKeys(options, optionKeys.load);
+  const salt = saltOf(options, undefined);
+  const folder = await findModelFolder(source);
+  const sampling = await readSamplingDefaults(folder);
+  const text = TextWorker.start({ folder });
+  text.catch(() => {}); // awaited below
+  try {
+    const floor = await openFloor(folder, options);
+    try {
+      const { core, model, info } = floor;
+      const defaults = { sampling, salt, contextLen: model.contextLen };
+      return new Llm({ core, text: await text, defaults, info, free: floor.free });
+    } catch (error) {
+      await floor.core.close();
+      await floor.free();
+      throw error;
+    }
+  } catch (error) {
+    await text.then((worker) => worker.close()).catch(() => {});
+    throw error;
+  }
+}
+
+/** What stands under the face: device, model and engine. */
+interface Floor {
+  readonly core: EngineCore;
+  readonly model: Model;
+  readonly info: LlmInfo;
+  /** Frees model and device. */
+  readonly free: () => Promise<void>;
+}
+
+/** Opens them in order; what is open is closed when the next one fails. */
+async function openFloor(folder: string, options: LoadOptions): Promise<Floor> {
+  const { backend, threads, isa } = options;
+  const device = Device.open({ backend, threads, isa });
+  try {
+    const { dtype, kvDtype, contextLen } = options;
+    const model = await loadModel(device, folder, { dtype, kvDtype, contextLen });
+    const free = async () => {
+      model.free();
+      await device.close();
+    };
+    return { ...openEngine(device, model, folder, options), model, free };
+  } catch (error) {
+    await device.close();
+    throw error;
+  }
+}
+
+function openEngine(
+  device: Device,
+  model: Model,
+  folder: string,
+  options: LoadOptions,
+): { core: EngineCore; info: LlmInfo } {
+  const { blockSize = defaultBlockSize, maxSeqs = defaultMaxSeqs } = options;
+  const { maxTokensPerStep = Math.max(defaultMaxTokensPerStep, maxSeqs) } = options;
+  const blockBytes = Device.kvBlockBytes({ ...model.kvLayout, blockSize });
+  const numBlocks = numKvBlocks({
+    kvCacheBytes: options.kvCacheBytes,
+    blockBytes,
+    blockSize,
+    contextLen: model.contextLen,
+    freeBytes: () => process.availableMemory(),
+  });
+  const kv = { numBlocks, blockSize };
+  const executor = new DeviceExecutor({ device, model, kv, maxSeqs, maxTokens: maxTokensPerStep });
+  const { contextLen, config } = model;
+  const { maxIdleMs, maxPinnedFraction } = options;
+  const core = new EngineCore({
+    executor,
+    model: { vocabSize: config.vocabSize, contextLen, eosTokenIds: config.eosTokenIds },
+    kv: { ...kv, maxIdleMs, maxPinnedFraction },
+    maxSeqs,
+    maxTokensPerStep,
+    maxChunkTokens: options.maxChunkTokens,
+    maxStepMs: options.maxStepMs,
+    maxPrefillStepMs: options.maxPrefillStepMs,
+    maxQueue: options.maxQueue,
+  });
+  return { core, info: infoOf(device, model, folder, { ...kv, blockBytes }) };
+}
+
+function infoOf(
+  device: Device,
+  model: Model,
+  folder: string,
+  kv: { numBlocks: number; blockSize: number; blockBytes: number },
+): LlmInfo {
+  const { backend, isa, threads } = device.info;
+  return {
+    folder,
+    architecture: model.config.architecture,
+    backend,
+    isa,
+    threads,
+    weightsDtype: model.weightsDtype,
+    kvDtype: model.kvLayout.dtype,
+    vocabSize: model.config.vocabSize,
+    contextLen: model.contextLen,
+    blockSize: kv.blockSize,
+    numKvBlocks: kv.numBlocks,
+    kvCacheBytes: kv.numBlocks * kv.blockBytes,
+    fingerprint: model.fingerprint,
+  };
+}

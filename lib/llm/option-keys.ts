@@ -1,0 +1,98 @@
+import { InvalidArgumentError } from '../errors.js';
+import type { ChatOptions, ForkOptions, GenerateOptions, LoadOptions } from './options.js';
+
+const loadKeys: Readonly<Record<keyof LoadOptions, true>> = {
+  backend: true,
+  threads: true,
+  isa: true,
+  dtype: true,
+  kvDtype: true,
+  contextLen: true,
+  blockSize: true,
+  kvCacheBytes: true,
+  maxSeqs: true,
+  maxTokensPerStep: true,
+  maxChunkTokens: true,
+  maxStepMs: true,
+  maxPrefillStepMs: true,
+  maxQueue: true,
+  maxPinnedFraction: true,
+  salt: true,
+  maxIdleMs: true,
+};
+
+const generateKeys: Readonly<Record<keyof GenerateOptions, true>> = {
+  maxTokens: true,
+  minTokens: true,
+  temperature: true,
+  topK: true,
+  topP: true,
+  minP: true,
+  repetitionPenalty: true,
+  presencePenalty: true,
+  frequencyPenalty: true,
+  seed: true,
+  logitBias: true,
+  logprobs: true,
+  stop: true,
+  stopTokenIds: true,
+  ignoreEos: true,
+  n: true,
+  signal: true,
+  prefix: true,
+  keepPrefix: true,
+  salt: true,
+  cache: true,
+  retainMs: true,
+  maxIdleMs: true,
+  tag: true,
+  priority: true,
+  digests: true,
+};
+
+const chatKeys: Readonly<Record<keyof ChatOptions, true>> = {
+  ...generateKeys,
+  tools: true,
+  addGenerationPrompt: true,
+  templateVariables: true,
+};
+
+const forkKeys: Readonly<Record<keyof ForkOptions, true>> = {
+  temperature: true,
+  topK: true,
+  topP: true,
+  minP: true,
+  repetitionPenalty: true,
+  presencePenalty: true,
+  frequencyPenalty: true,
+  seed: true,
+  logitBias: true,
+  stop: true,
+  signal: true,
+  choice: true,
+  maxTokens: true,
+};
+
+/** The names that each kind of options may hold. */
+export const optionKeys = {
+  load: loadKeys,
+  generate: generateKeys,
+  chat: chatKeys,
+  fork: forkKeys,
+} as const;
+
+/**
+ * Refuses options that are no object or hold a name that nobody reads: a misspelt option is not a default.
+ *
+ * @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` naming it
+ */
+export function checkOptionKeys(options: object, known: Readonly<Record<string, true>>): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new InvalidArgumentError('options', options, 'an object');
+  }
+  for (const key of Object.keys(options)) {
+    if (Object.hasOwn(known, key)) continue;
+    const names = Object.keys(known).join(', ');
+    throw new InvalidArgumentError(`options.${key}`, 'not an option', `one of ${names}`);
+  }
+}

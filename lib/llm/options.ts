@@ -1,0 +1,138 @@
+import type { Isa } from '../device/index.js';
+import type { ChatTool } from '../text/index.js';
+import type { Prefix } from './prefix.js';
+
+/** What `load` may be told; everything has a default. */
+export interface LoadOptions {
+  /** Default `'auto'`. */
+  readonly backend?: 'auto' | 'cpu' | 'cuda';
+  /** Cores that compute; default: those that the cgroup grants. */
+  readonly threads?: number;
+  /** Instruction set; default: the best one that this machine has. Every one gives the same answers. */
+  readonly isa?: Isa;
+  /** Dtype of the weights; default: as the checkpoint declares. */
+  readonly dtype?: 'auto' | 'f32' | 'f16' | 'bf16';
+  /** Dtype of the KV cache; default: the weights'. */
+  readonly kvDtype?: 'auto' | 'f32' | 'f16' | 'bf16';
+  /** Longest sequence, in tokens; default and maximum: the model's. */
+  readonly contextLen?: number;
+  /** Tokens of a KV block, a power of two in [8, 256]; default 16. */
+  readonly blockSize?: number;
+  /** Memory of the KV cache; default: a quarter of what is free, at most 8 full contexts. */
+  readonly kvCacheBytes?: number;
+  /** Sequences that run at once; default 16. */
+  readonly maxSeqs?: number;
+  /** Tokens of one step, at most; default 512. */
+  readonly maxTokensPerStep?: number;
+  /** Tokens of one prompt that one step runs at most; default: what the step's budget leaves. */
+  readonly maxChunkTokens?: number;
+  /** Time a step should take while anything decodes; default 100. */
+  readonly maxStepMs?: number;
+  /** Time a step should take while nothing decodes; default 1,000. */
+  readonly maxPrefillStepMs?: number;
+  /** Requests that may wait; default 1,024. */
+  readonly maxQueue?: number;
+  /** Share of the KV cache that pins and prefix handles may hold, 0 to 1; default 0.5. */
+  readonly maxPinnedFraction?: number;
+  /** Salt of requests that name none; default: none, which is a salt of its own. */
+  readonly salt?: string;
+  /** Forget blocks that nobody used for so long; default: never. */
+  readonly maxIdleMs?: number;
+}
+
+/** What of a request stays in the cache. */
+export type CacheOption =
+  | 'auto'
+  | 'off'
+  /** Nothing beyond the tools, the system message, or the message with this index. */
+  | { readonly upTo: 'tools' | 'system' | number }
+  /** Nothing beyond so many tokens. */
+  | { readonly upToTokens: number };
+
+/** How to continue a prompt; everything has a default. */
+export interface GenerateOptions {
+  /** Output tokens of each choice; default: to the end of the context. */
+  readonly maxTokens?: number;
+  /** No stop token is drawn before so many tokens. */
+  readonly minTokens?: number;
+  /** 0 is greedy. Default: the checkpoint's generation_config.json when it samples, else 0. */
+  readonly temperature?: number;
+  /** 0 is off. */
+  readonly topK?: number;
+  /** (0, 1]; 1 is off. */
+  readonly topP?: number;
+  /** [0, 1); 0 is off. */
+  readonly minP?: number;
+  /** > 0; 1 is off. */
+  readonly repetitionPenalty?: number;
+  /** 0 is off. */
+  readonly presencePenalty?: number;
+  /** 0 is off. */
+  readonly frequencyPenalty?: number;
+  /** An integer in [0, 2^64); default: a random one. Choice `i` draws with `seed + i`. */
+  readonly seed?: number | bigint;
+  /** Added to the logits, by token id. */
+  readonly logitBias?: Readonly<Record<number, number>>;
+  /** Report log-probabilities of the tokens drawn and of so many most likely ones, 0 to 20. */
+  readonly logprobs?: number;
+  /** Ends a choice before one of these texts; the tokens of a match may already have been drawn. */
+  readonly stop?: string | readonly string[];
+  /** Ends a choice, beside the model's own end tokens. */
+  readonly stopTokenIds?: readonly number[];
+  /** Do not stop at the model's end tokens. */
+  readonly ignoreEos?: boolean;
+  /** Choices grown from the one prompt; default 1. */
+  readonly n?: number;
+  /** Ends the request and rejects with `signal.reason`. */
+  readonly signal?: AbortSignal;
+  /** Continue exactly where an earlier reply ended. */
+  readonly prefix?: Prefix;
+  /** Hold the reply's blocks in the cache until `reply.prefix.dispose()`. */
+  readonly keepPrefix?: boolean;
+  /** The organisation's secret: requests share cached blocks only with equal salts. */
+  readonly salt?: string;
+  /** Default `'auto'`: everything may stay. */
+  readonly cache?: CacheOption;
+  /** Keep the blocks out of eviction's reach for so long. */
+  readonly retainMs?: number;
+  /** Forget the blocks when nobody used them for so long. */
+  readonly maxIdleMs?: number;
+  /** Names the blocks for `invalidate`. */
+  readonly tag?: string;
+  /** Larger goes first; default 0. */
+  readonly priority?: number;
+  /** Give a 64-bit digest of the logits behind each token: equal digests, equal bits. */
+  readonly digests?: boolean;
+}
+
+/** {@link GenerateOptions}, and what goes into the chat template. */
+export interface ChatOptions extends GenerateOptions {
+  /** Functions that the model may call; the template prints them. The reply's text holds the call as the model wrote it. */
+  readonly tools?: readonly ChatTool[];
+  /** End the prompt with the header of the assistant's message; default true. */
+  readonly addGenerationPrompt?: boolean;
+  /** Variables that this checkpoint's template reads, such as `enable_thinking`. */
+  readonly templateVariables?: Readonly<Record<string, unknown>>;
+}
+
+/** What a fork may do differently from the generation that it is split from. */
+export interface ForkOptions
+  extends Pick<
+    GenerateOptions,
+    | 'temperature'
+    | 'topK'
+    | 'topP'
+    | 'minP'
+    | 'repetitionPenalty'
+    | 'presencePenalty'
+    | 'frequencyPenalty'
+    | 'seed'
+    | 'logitBias'
+    | 'stop'
+    | 'signal'
+  > {
+  /** Which choice is split; default 0. */
+  readonly choice?: number;
+  /** Output tokens from here on; default: what the generation has left. */
+  readonly maxTokens?: number;
+}

@@ -1,0 +1,95 @@
+import type {
+  Timings as EngineTimings,
+  Usage as EngineUsage,
+  TokenLogprobs,
+} from '../engine/index.js';
+import type { Prefix } from './prefix.js';
+
+/** Milliseconds of a request, on the engine's clock. */
+export interface Timings extends EngineTimings {
+  /** From the call to the engine: rendering and tokenising. */
+  readonly tokenizeMs: number;
+  /** From the call to the first output token. */
+  readonly firstTokenMs: number;
+}
+
+/** What a request cost, in tokens that the device ran; over all choices. */
+export interface Usage extends Omit<EngineUsage, 'timings'> {
+  readonly timings: Timings;
+}
+
+/**
+ * Why a choice ended: `stop` by a stop token or text, `length` by `maxTokens` or the end of the context.
+ */
+export type FinishReason = 'stop' | 'length';
+
+/** One of the `n` continuations of a prompt. */
+export interface Choice {
+  readonly index: number;
+  /** Without stop texts and special tokens. */
+  readonly text: string;
+  /** As they were drawn, without the stop token. */
+  readonly tokenIds: readonly number[];
+  readonly finishReason: FinishReason;
+  /** One per token, when asked for. */
+  readonly logprobs: readonly TokenLogprobs[] | undefined;
+  /** One per token, when asked for. */
+  readonly digests: readonly bigint[] | undefined;
+  /** Where this choice ended, to be continued there. */
+  readonly prefix: Prefix;
+}
+
+/** A request that ended well. Its own `text`, `finishReason` and `prefix` are those of choice 0. */
+export interface Reply {
+  readonly text: string;
+  readonly finishReason: FinishReason;
+  readonly prefix: Prefix;
+  readonly choices: readonly Choice[];
+  readonly usage: Usage;
+}
+
+/** A piece of one choice, as it is streamed. */
+export interface Chunk {
+  readonly choice: number;
+  /** Whole characters; may be empty while a character is unfinished. */
+  readonly text: string;
+  /** The tokens that came since the choice's last chunk. */
+  readonly tokenIds: readonly number[];
+  readonly logprobs: readonly TokenLogprobs[] | undefined;
+}
+
+/** Adds up what the choices cost; timings are those of the one that waited for the prompt. */
+export function sumUsage(usages: readonly EngineUsage[], tokenizeMs: number): Usage {
+  const sum = (
+    field:
+      | 'promptTokens'
+      | 'cachedTokens'
+      | 'computedTokens'
+      | 'copiedTokens'
+      | 'recomputedTokens'
+      | 'outputTokens'
+      | 'decodedTokens'
+      | 'preemptions',
+  ) => usages.reduce((total, usage) => total + usage[field], 0);
+  const [first] = usages;
+  const lastTokenMs = usages.map(({ timings }) => timings.firstTokenMs + timings.decodeMs);
+  const { queueMs, prefillMs, firstTokenMs } = first.timings;
+  return {
+    promptTokens: sum('promptTokens'),
+    cachedTokens: sum('cachedTokens'),
+    computedTokens: sum('computedTokens'),
+    copiedTokens: sum('copiedTokens'),
+    recomputedTokens: sum('recomputedTokens'),
+    outputTokens: sum('outputTokens'),
+    decodedTokens: sum('decodedTokens'),
+    preemptions: sum('preemptions'),
+    timings: {
+      tokenizeMs,
+      queueMs,
+      prefillMs,
+      firstTokenMs: tokenizeMs + firstTokenMs,
+      decodeMs: Math.max(...lastTokenMs) - firstTokenMs,
+    },
+    ...(first.missReason === undefined ? {} : { missReason: first.missReason }),
+  };
+}

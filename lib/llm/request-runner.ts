@@ -1,0 +1,191 @@
+import type { EngineCore, SamplingParams } from '../engine/index.js';
+import { EngineError } from '../errors.js';
+import type { DecodeBatch } from '../text/index.js';
+import { ChoiceBuilder } from './choice-builder.js';
+import { Generation } from './generation.js';
+import type { ForkOptions, GenerateOptions } from './options.js';
+import { Prefix } from './prefix.js';
+import { type Choice, type Reply, sumUsage } from './reply.js';
+import { RequestState } from './request-state.js';
+import { samplingOf } from './sampling.js';
+import { readStops } from './stop-strings.js';
+import { StreamHub } from './stream-hub.js';
+import { makeSubmission, type Prompt, type RequestDefaults } from './submit-message.js';
+
+/** Ids before an output that decide how its first token reads. */
+const numContextIds = 4;
+/** More than any engine runs at once: it refuses such a request itself. */
+const maxChoices = 4096;
+
+/** What is known of a request once it is in tokens. */
+interface Origin {
+  readonly promptParts: readonly Int32Array[];
+  readonly salt: string | undefined;
+  readonly sampling: SamplingParams;
+  readonly stops: readonly string[];
+  readonly tokenizeMs: number;
+}
+
+/** Carries requests from options to replies over one engine. */
+export class RequestRunner {
+  readonly #core: EngineCore;
+  readonly #hub: StreamHub;
+  readonly #defaults: RequestDefaults;
+  readonly #origins = new WeakMap<RequestState, Origin>();
+  #numRequests = 0;
+
+  constructor(core: EngineCore, decodeBatch: DecodeBatch, defaults: RequestDefaults) {
+    this.#core = core;
+    this.#defaults = defaults;
+    this.#hub = new StreamHub(decodeBatch);
+    core.onStep((output) => this.#hub.receive(output));
+  }
+
+  /** Resolves when every request is over. */
+  whenIdle(): Promise<void> {
+    return this.#hub.whenEmpty();
+  }
+
+  /** Rejects every request. */
+  failAll(reason: unknown): void {
+    this.#hub.failAll(reason);
+  }
+
+  /**
+   * Starts a request; whatever is wrong with it, the generation rejects.
+   *
+   * @param tokenize called at once; its exceptions are the request's
+   */
+  start(options: GenerateOptions, tokenize: () => Promise<Prompt>): Generation {
+    const startedMs = performance.now();
+    const { id, state } = this.#open(options.signal);
+    const submit = async () => {
+      if (state.isSettled) return;
+      const prompt = await tokenize();
+      if (state.isSettled) return;
+      this.#submit(id, state, prompt, options, startedMs);
+    };
+    submit().catch((error) => state.fail(error));
+    return new Generation(id, state);
+  }
+
+  /** Splits a running choice; see `Llm.fork`. */
+  fork(parent: Generation, options: ForkOptions): Generation {
+    const { id, state } = this.#open(options.signal);
+    if (!state.isSettled) {
+      this.#hub.afterNextTokens(parent.id, () => {
+        try {
+          if (!state.isSettled) this.#fork(id, state, parent, options);
+        } catch (error) {
+          state.fail(error);
+        }
+      });
+    }
+    return new Generation(id, state);
+  }
+
+  #open(signal: AbortSignal | undefined): { id: number; state: RequestState } {
+    const id = this.#numRequests++;
+    const state: RequestState = new RequestState(
+      {
+        makeReply: (choices) => this.#makeReply(state, choices),
+        abort: () => this.#core.abort(id),
+        onSettled: () => this.#hub.remove(id),
+      },
+      signal,
+    );
+    this.#hub.add(id, state);
+    state.watchSignal();
+    return { id, state };
+  }
+
+  #submit(
+    id: number,
+    state: RequestState,
+    prompt: Prompt,
+    options: GenerateOptions,
+    startedMs: number,
+  ): void {
+    const stops = readStops(options.stop);
+    const { message, promptParts } = makeSubmission(id, prompt, options, this.#defaults);
+    const { salt, sampling, n = 1 } = message;
+    const tokenizeMs = performance.now() - startedMs;
+    this.#origins.set(state, { promptParts, salt, sampling, stops, tokenizeMs });
+    const contextIds = lastIds(promptParts);
+    const numChoices = Number.isInteger(n) ? Math.min(Math.max(n, 1), maxChoices) : 1;
+    state.choices = Array.from(
+      { length: numChoices },
+      (_, index) => new ChoiceBuilder(index, stops, contextIds),
+    );
+    this.#core.submit(message);
+  }
+
+  /** Runs right after the parent's tokens came, with no step in flight: both sides have the same ones. */
+  #fork(id: number, state: RequestState, parent: Generation, options: ForkOptions): void {
+    const { choice: sample = 0, maxTokens, signal: _, stop, ...changes } = options;
+    const choice = parent.findChoice(sample);
+    const origin = this.#origins.get(parent.state);
+    if (!choice || !origin || parent.state.isSettled || choice.isStopped || choice.finished) {
+      throw new EngineError(
+        'ERR_REQUEST_NOT_FOUND',
+        `choice ${sample} of the generation has ended`,
+        {
+          hint: 'Continue its prefix instead.',
+        },
+      );
+    }
+    const stops = stop === undefined ? origin.stops : readStops(stop);
+    const sampling = { ...origin.sampling, ...samplingOf(changes, origin.sampling) };
+    this.#origins.set(state, { ...origin, stops, sampling, tokenizeMs: 0 });
+    const builder = new ChoiceBuilder(0, stops, lastIds(origin.promptParts));
+    builder.startWith(choice);
+    state.choices = [builder];
+    this.#hub.addTokens(state, builder, builder.tokenIds);
+    this.#core.fork({
+      id,
+      from: parent.id,
+      sample,
+      sampling,
+      ...(maxTokens === undefined ? {} : { maxTokens }),
+    });
+  }
+
+  #makeReply(state: RequestState, builders: readonly ChoiceBuilder[]): Reply {
+    const origin = this.#origins.get(state)!;
+    const choices = builders.map((builder) => this.#makeChoice(origin, builder));
+    const usages = builders.map((builder) => builder.finished!.usage);
+    const [{ text, finishReason, prefix }] = choices;
+    return { text, finishReason, prefix, choices, usage: sumUsage(usages, origin.tokenizeMs) };
+  }
+
+  #makeChoice({ promptParts, salt }: Origin, builder: ChoiceBuilder): Choice {
+    const { index, text, tokenIds, finishReason, logprobs, digests, finished } = builder;
+    const { stopTokenId, handle } = builder.isStopped ? {} : finished!;
+    const output = stopTokenId === undefined ? tokenIds : [...tokenIds, stopTokenId];
+    const prefix = new Prefix({
+      tokens: [...promptParts, Int32Array.from(output)],
+      stopTokenId,
+      salt,
+      handle,
+      release: (id) => this.#core.releaseHandle(id),
+    });
+    return {
+      index,
+      text,
+      tokenIds,
+      finishReason,
+      logprobs: logprobs.length > 0 ? logprobs : undefined,
+      digests: digests.length > 0 ? digests : undefined,
+      prefix,
+    };
+  }
+}
+
+/** The last ids of a prompt. */
+function lastIds(parts: readonly Int32Array[]): number[] {
+  const ids: number[] = [];
+  for (let i = parts.length - 1; i >= 0 && ids.length < numContextIds; i--) {
+    ids.unshift(...parts[i].subarray(Math.max(0, parts[i].length - numContextIds + ids.length)));
+  }
+  return ids;
+}

@@ -1,0 +1,148 @@
+import type { CachePolicy, SubmitMessage } from '../engine/index.js';
+import { InvalidArgumentError } from '../errors.js';
+import type { ChatMessage, Section } from '../text/index.js';
+import type { CacheOption, GenerateOptions } from './options.js';
+import { type Continuation, Prefix } from './prefix.js';
+import { type SamplingDefaults, samplingOf } from './sampling.js';
+
+/** A prompt in tokens, on its way to the engine. */
+export interface Prompt {
+  /** Those that follow the prefix, when there is one. */
+  readonly tokens: Int32Array;
+  /** Where the parts of a chat lie; empty when nobody needs to know. */
+  readonly sections: readonly Section[];
+  readonly messages: readonly ChatMessage[];
+}
+
+/** What a request takes from the model that was loaded. */
+export interface RequestDefaults {
+  readonly sampling: SamplingDefaults;
+  readonly salt: string | undefined;
+  readonly contextLen: number;
+}
+
+/** A request as the engine and the reply need it. */
+export interface Submission {
+  readonly message: SubmitMessage;
+  /** All tokens of the prompt, in order. */
+  readonly promptParts: readonly Int32Array[];
+}
+
+/**
+ * The engine's message for a request. Ranges are checked by the engine; what only the face knows, here.
+ *
+ * @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` naming the option
+ */
+export function makeSubmission(
+  id: number,
+  prompt: Prompt,
+  options: GenerateOptions,
+  defaults: RequestDefaults,
+): Submission {
+  const { continueFrom, promptTokens, parts } = continuationOf(options.prefix, prompt.tokens);
+  const message = withoutUndefined({
+    id,
+    promptTokens,
+    continueFrom,
+    maxTokens: options.maxTokens ?? defaults.contextLen,
+    n: options.n,
+    sampling: samplingOf(options, defaults.sampling),
+    stopTokenIds: idsOf('stopTokenIds', options.stopTokenIds ?? []),
+    ignoreEos: options.ignoreEos,
+    minTokens: options.minTokens,
+    salt: saltOf(options, defaults.salt),
+    priority: options.priority,
+    cache: cachePolicy(options, prompt),
+    retainMs: options.retainMs,
+    maxIdleMs: options.maxIdleMs,
+    keepPrefix: options.keepPrefix,
+    wantDigests: options.digests,
+    tag: options.tag,
+  });
+  return { message, promptParts: parts };
+}
+
+function continuationOf(prefix: Prefix | undefined, tokens: Int32Array): Continuation {
+  if (prefix === undefined) {
+    return { continueFrom: undefined, promptTokens: tokens, parts: [tokens] };
+  }
+  if (prefix instanceof Prefix) return prefix.continueWith(tokens);
+  throw new InvalidArgumentError('prefix', prefix, 'the prefix of a reply');
+}
+
+/** Structured clone keeps `undefined`, and the engine's defaults are for what is absent. */
+function withoutUndefined(message: SubmitMessage): SubmitMessage {
+  const entries = Object.entries(message).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as unknown as SubmitMessage;
+}
+
+/**
+ * The salt that a request's blocks are cached under.
+ *
+ * @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` when it is no text, or not the prefix's own
+ */
+export function saltOf(
+  { salt, prefix }: Pick<GenerateOptions, 'salt' | 'prefix'>,
+  defaultSalt: string | undefined,
+): string | undefined {
+  if (salt !== undefined && (typeof salt !== 'string' || salt === '')) {
+    throw new InvalidArgumentError('salt', salt, 'text of at least one character');
+  }
+  if (!prefix) return salt ?? defaultSalt;
+  if (salt !== undefined && salt !== prefix.salt) {
+    throw new InvalidArgumentError('salt', 'another one', 'the salt of the prefix');
+  }
+  return prefix.salt;
+}
+
+/**
+ * Copies token ids that a caller gave; none is rounded or wrapped.
+ *
+ * @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` naming the first that is no integer
+ */
+export function idsOf(field: string, ids: Int32Array | readonly number[]): number[] {
+  if (!Array.isArray(ids) && !(ids instanceof Int32Array)) {
+    throw new InvalidArgumentError(field, ids, 'an array of token ids');
+  }
+  const found = ids.findIndex((id) => !Number.isInteger(id) || id !== (id | 0));
+  if (found < 0) return [...ids];
+  throw new InvalidArgumentError(`${field}[${found}]`, ids[found], 'a token id');
+}
+
+/** Whether a request's cache option needs to know where the parts of the chat lie. */
+export function needsSections(cache: CacheOption | undefined): boolean {
+  return typeof cache === 'object' && cache !== null && 'upTo' in cache;
+}
+
+function cachePolicy({ cache, prefix }: GenerateOptions, prompt: Prompt): CachePolicy | undefined {
+  if (typeof cache !== 'object' || cache === null || !('upTo' in cache)) return cache;
+  if (prefix) throw new InvalidArgumentError('cache.upTo', cache.upTo, 'upToTokens with a prefix');
+  return { upToTokens: endOf(cache.upTo, prompt) };
+}
+
+/**
+ * One past the last token that may stay. A part that the template left out, or changed, has no place: the part
+ * before it counts, so that too little stays rather than too much.
+ */
+function endOf(upTo: 'tools' | 'system' | number, { sections, messages }: Prompt): number {
+  const ends = (kind: Section['kind'], maxIndex: number) =>
+    sections.filter((part) => part.kind === kind && part.index <= maxIndex).map(({ end }) => end);
+  if (upTo === 'tools') return Math.max(0, ...ends('tools', 0));
+  if (upTo === 'system') {
+    const isSystem = ({ role }: ChatMessage) => role === 'system' || role === 'developer';
+    const firstOther = messages.findIndex((message) => !isSystem(message));
+    const numSystem = firstOther < 0 ? messages.length : firstOther;
+    return Math.max(0, ...ends('tools', 0), ...ends('message', numSystem - 1));
+  }
+  if (Number.isInteger(upTo) && upTo >= 0 && upTo < messages.length) {
+    return Math.max(0, ...ends('message', upTo));
+  }
+  const last = messages.length - 1;
+  throw new InvalidArgumentError(
+    'cache.upTo',
+    upTo,
+    messages.length > 0
+      ? `'tools', 'system' or a message index in [0, ${last}]`
+      : 'upToTokens, where no messages are given',
+  );
+}
