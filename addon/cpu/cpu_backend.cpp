@@ -1,0 +1,298 @@
+// The Backend of the CPU. Each op names its kernel (cuda/params.h has its formula) and says how it is
+// cut for the thread pool; how it is cut changes no bit of its result.
+
+#include "cpu_backend.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "copy_ops.h"
+#include "cpu_features.h"
+#include "float_mode.h"
+#include "weight_pack.h"
+
+namespace {
+
+// Less elementwise work than this on a thread costs more to hand out than to do.
+constexpr i64 kMinElemsPerPiece = 16384;
+// Pieces per thread, so that a thread that lost its processor for a moment delays little.
+constexpr i64 kPiecesPerThread = 4;
+// Rows of x that a matmul task keeps in L2 per block of K (512 elements wide at most).
+constexpr i32 kRowsPerMatmulTask = 504;
+constexpr i32 kPanelsPerMatmulTask = 4;
+
+i64 divide_up(i64 a, i64 b) { return (a + b - 1) / b; }
+
+Status out_of_memory(const char* op, size_t bytes) {
+  return Status::error("ERR_OUT_OF_MEMORY",
+                       std::string(op) + " needs " + std::to_string(bytes) + " bytes of scratch");
+}
+
+bool is_cache_supported(const KvCacheView& cache) {
+  return cache.head_dim > 0 && cache.head_dim % 16 == 0 && cache.head_dim <= cpu::kMaxHeadDim &&
+         cache.block_size >= 8 && (cache.block_size & (cache.block_size - 1)) == 0;
+}
+
+Status unsupported_cache(const char* op, const KvCacheView& cache) {
+  return Status::error("ERR_NATIVE", std::string(op) + ": head_dim " +
+                                         std::to_string(cache.head_dim) + ", block_size " +
+                                         std::to_string(cache.block_size) +
+                                         "; expected a multiple of 16 up to 256, a power of two "
+                                         "from 8");
+}
+
+}  // namespace
+
+CpuBackend::CpuBackend(const cpu::Kernels& kernels, int num_threads)
+    : kernels_(kernels),
+      pool_(num_threads),
+      scratch_(size_t(pool_.num_threads())),
+      sample_scratch_(size_t(pool_.num_threads())) {}
+
+BackendInfo CpuBackend::info() const {
+  return {.backend = "cpu",
+          .isa = kernels_.isa,
+          .name = cpu::processor_name(),
+          .threads = pool_.num_threads()};
+}
+
+void* CpuBackend::allocate(size_t bytes, bool huge) { return cpu::allocate_memory(bytes, huge); }
+void CpuBackend::free(void* data, size_t bytes) { cpu::release_memory(data, bytes); }
+
+Status CpuBackend::upload(void* destination, const void* host, size_t bytes) {
+  if (bytes > 0) std::memcpy(destination, host, bytes);
+  return Status::ok();
+}
+
+Status CpuBackend::download(void* host, const void* source, size_t bytes) {
+  if (bytes > 0) std::memcpy(host, source, bytes);
+  return Status::ok();
+}
+
+Status CpuBackend::fill(void* destination, u8 byte, size_t bytes) {
+  if (bytes > 0) std::memset(destination, byte, bytes);
+  return Status::ok();
+}
+
+template <class Range>
+void CpuBackend::for_ranges(i32 count, i64 work_per_item, Range&& range) {
+  if (count <= 0) return;
+  const cpu::FloatModeScope float_mode;
+  const i64 by_work = divide_up(kMinElemsPerPiece, std::max<i64>(work_per_item, 1));
+  const i64 by_threads = divide_up(count, pool_.num_threads() * kPiecesPerThread);
+  const i64 piece = std::max(by_work, by_threads);
+  pool_.parallel_for(divide_up(count, piece), [&](i64 item, int) {
+    range(i32(item * piece), i32(std::min<i64>(count, (item + 1) * piece)));
+  });
+}
+
+bool CpuBackend::require_thread_scratch(size_t bytes) {
+  return std::all_of(scratch_.begin(), scratch_.end(), [bytes](cpu::ScratchBuffer& buffer) {
+    return buffer.require(bytes) != nullptr;
+  });
+}
+
+size_t CpuBackend::packed_bytes(DType dtype, i32 out_dim, i32 in_dim) const {
+  return size_t(cpu::num_panels(out_dim)) * size_t(cpu::panel_bytes(dtype, in_dim));
+}
+
+Status CpuBackend::pack_weight(void* destination, DType dtype, i32 in_dim, const WeightPart* parts,
+                               int num_parts) {
+  i32 out_dim = 0;
+  for (int i = 0; i < num_parts; ++i) out_dim += parts[i].out_dim;
+  for_ranges(cpu::num_panels(out_dim), i64(cpu::kPanelOutputs) * in_dim, [&](i32 begin, i32 end) {
+    for (i32 panel = begin; panel < end; ++panel) {
+      cpu::pack_panel(destination, dtype, in_dim, parts, num_parts, panel);
+    }
+  });
+  return Status::ok();
+}
+
+Status CpuBackend::embed(const EmbedParams& params) {
+  for_ranges(params.num_tokens, params.table.in_dim,
+             [&](i32 begin, i32 end) { cpu::embed_rows(params, begin, end); });
+  return Status::ok();
+}
+
+Status CpuBackend::rms_norm(const RmsNormParams& params) {
+  for_ranges(params.num_rows, params.hidden,
+             [&](i32 begin, i32 end) { kernels_.rms_norm(params, begin, end); });
+  return Status::ok();
+}
+
+cpu::MatmulTask CpuBackend::plan_matmul(const MatmulParams& params) const {
+  const cpu::MatmulTiling tiling = kernels_.matmul_tiling(params.num_rows);
+  const i64 panels = cpu::num_panels(params.weight.out_dim);
+  const i64 wanted = i64(pool_.num_threads()) * kPiecesPerThread;
+  if (tiling.num_tiles <= 1) {
+    return {0, tiling.num_tiles, 0, i32(std::max<i64>(1, panels / wanted))};
+  }
+  const i32 tiles = std::max(1, std::min(tiling.num_tiles, kRowsPerMatmulTask / tiling.rows_per_tile));
+  const i64 row_blocks = divide_up(tiling.num_tiles, tiles);
+  const i64 panels_at_once = std::max<i64>(1, panels * row_blocks / wanted);
+  return {0, tiles, 0, i32(std::min<i64>(kPanelsPerMatmulTask, panels_at_once))};
+}
+
+Status CpuBackend::matmul(const MatmulParams& params) {
+  if (params.num_rows <= 0 || params.weight.out_dim <= 0) return Status::ok();
+  const cpu::FloatModeScope float_mode;
+  const cpu::MatmulTiling tiling = kernels_.matmul_tiling(params.num_rows);
+  const cpu::MatmulTask shape = plan_matmul(params);
+  const size_t x_bytes = kernels_.packed_x_bytes(params);
+  const size_t scratch_bytes = kernels_.matmul_scratch_bytes(params, shape);
+  void* packed_x = packed_x_.require(x_bytes);
+  if (packed_x == nullptr || !require_thread_scratch(scratch_bytes)) {
+    return out_of_memory("matmul", x_bytes + scratch_bytes);
+  }
+
+  pool_.parallel_for(tiling.num_tiles,
+                     [&](i64 tile, int) { kernels_.pack_x(params, packed_x, i32(tile)); });
+
+  const i64 panels = cpu::num_panels(params.weight.out_dim);
+  const i64 row_blocks = divide_up(tiling.num_tiles, shape.num_tiles);
+  const i64 panel_groups = divide_up(panels, shape.num_panels);
+  pool_.parallel_for(row_blocks * panel_groups, [&](i64 item, int worker) {
+    cpu::MatmulTask task = shape;
+    task.first_tile = i32(item % row_blocks) * shape.num_tiles;
+    task.num_tiles = std::min(shape.num_tiles, tiling.num_tiles - task.first_tile);
+    task.first_panel = i32(item / row_blocks) * shape.num_panels;
+    task.num_panels = std::min(shape.num_panels, i32(panels) - task.first_panel);
+    kernels_.matmul(params, packed_x, task, scratch_[size_t(worker)].require(scratch_bytes));
+  });
+  return Status::ok();
+}
+
+Status CpuBackend::write_kv(const WriteKvParams& params) {
+  if (!is_cache_supported(params.cache)) return unsupported_cache("writeKv", params.cache);
+  for_ranges(params.num_tokens, i64(params.cache.num_kv_heads) * params.cache.head_dim * 4,
+             [&](i32 begin, i32 end) { kernels_.write_kv(params, begin, end); });
+  return Status::ok();
+}
+
+Status CpuBackend::read_kv(const ReadKvParams& params) {
+  if (!is_cache_supported(params.cache)) return unsupported_cache("readKv", params.cache);
+  for_ranges(params.num_slots, i64(params.cache.num_kv_heads) * params.cache.head_dim * 4,
+             [&](i32 begin, i32 end) { kernels_.read_kv(params, begin, end); });
+  return Status::ok();
+}
+
+Status CpuBackend::rope_and_write_kv(const RopeAndWriteKvParams& params) {
+  if (!is_cache_supported(params.cache)) return unsupported_cache("ropeAndWriteKv", params.cache);
+  const i64 heads = params.num_heads + i64(params.cache.num_kv_heads) * 4;
+  for_ranges(params.num_tokens, heads * params.cache.head_dim,
+             [&](i32 begin, i32 end) { kernels_.rope_and_write_kv(params, begin, end); });
+  return Status::ok();
+}
+
+Status CpuBackend::paged_attention(const PagedAttentionParams& params) {
+  if (!is_cache_supported(params.cache)) return unsupported_cache("pagedAttention", params.cache);
+  const cpu::FloatModeScope float_mode;
+  attention_plan_.build(params, kernels_.attention_row_heads, pool_.num_threads());
+  const size_t bytes =
+      kernels_.attention_scratch_bytes(params.cache.head_dim, attention_plan_.max_row_heads);
+  const size_t state_floats =
+      size_t(attention_plan_.max_row_heads) * (size_t(params.cache.head_dim) + 2);
+  const size_t partial_bytes = size_t(attention_plan_.num_partials) * state_floats * sizeof(f32);
+  f32* partials = static_cast<f32*>(partials_.require(partial_bytes));
+  if (partials == nullptr || !require_thread_scratch(bytes)) {
+    return out_of_memory("pagedAttention", bytes + partial_bytes);
+  }
+  partial_states_.clear();
+  for (i64 i = 0; i < attention_plan_.num_partials; ++i, partials += state_floats) {
+    f32* sums = partials + attention_plan_.max_row_heads;
+    partial_states_.push_back({partials, sums, sums + attention_plan_.max_row_heads});
+  }
+
+  clear_empty_rows(params);
+  pool_.parallel_for(i64(attention_plan_.items.size()), [&](i64 index, int worker) {
+    const cpu::AttentionItem& item = attention_plan_.items[size_t(index)];
+    const cpu::SoftmaxState* partial =
+        item.partial < 0 ? nullptr : &partial_states_[size_t(item.partial)];
+    kernels_.attend(params, attention_plan_.tasks[size_t(item.task)], item.kv_head,
+                    item.first_split, item.end_split, scratch_[size_t(worker)].require(bytes),
+                    partial);
+  });
+  pool_.parallel_for(i64(attention_plan_.merges.size()), [&](i64 index, int worker) {
+    const cpu::AttentionItem& item = attention_plan_.merges[size_t(index)];
+    kernels_.merge_splits(params, attention_plan_.tasks[size_t(item.task)], item.kv_head,
+                          item.first_split, item.end_split, &partial_states_[size_t(item.partial)],
+                          scratch_[size_t(worker)].require(bytes));
+  });
+  return Status::ok();
+}
+
+void CpuBackend::clear_empty_rows(const PagedAttentionParams& params) {
+  const i64 row_elems = i64(params.num_heads) * params.cache.head_dim;
+  const i64 row_bytes = row_elems * (params.out_dtype == kF32 ? 4 : 2);
+  for (const cpu::EmptyRows& rows : attention_plan_.empty_rows) {
+    std::memset(static_cast<u8*>(params.out) + rows.begin * row_bytes, 0,
+                size_t(rows.end - rows.begin) * size_t(row_bytes));
+    if (params.lse == nullptr) continue;
+    std::fill(params.lse + i64(rows.begin) * params.num_heads,
+              params.lse + i64(rows.end) * params.num_heads, -__builtin_inff());
+  }
+}
+
+Status CpuBackend::silu_mul(const GatedMulParams& params) {
+  for_ranges(params.num_rows, i64(params.dim) * 8,
+             [&](i32 begin, i32 end) { kernels_.silu_mul(params, begin, end); });
+  return Status::ok();
+}
+
+Status CpuBackend::gelu_mul(const GatedMulParams& params) {
+  for_ranges(params.num_rows, i64(params.dim) * 8,
+             [&](i32 begin, i32 end) { kernels_.gelu_mul(params, begin, end); });
+  return Status::ok();
+}
+
+Status CpuBackend::gather_rows(const GatherRowsParams& params) {
+  for_ranges(params.num_rows, params.dim,
+             [&](i32 begin, i32 end) { cpu::gather_rows(params, begin, end); });
+  return Status::ok();
+}
+
+Status CpuBackend::scale(const ElementwiseParams& params) {
+  for_ranges(params.num_rows, params.dim,
+             [&](i32 begin, i32 end) { kernels_.scale(params, begin, end); });
+  return Status::ok();
+}
+
+Status CpuBackend::softcap(const ElementwiseParams& params) {
+  for_ranges(params.num_rows, i64(params.dim) * 8,
+             [&](i32 begin, i32 end) { kernels_.softcap(params, begin, end); });
+  return Status::ok();
+}
+
+Status CpuBackend::copy_blocks(const CopyBlocksParams& params) {
+  for_ranges(params.num_pairs, params.cache.block_stride / 4, [&](i32 begin, i32 end) {
+    for (i32 pair = begin; pair < end; ++pair) cpu::copy_block(params, pair);
+  });
+  return Status::ok();
+}
+
+Status CpuBackend::sample(const SampleParams& params) {
+  try {
+    for (cpu::SampleScratch& scratch : sample_scratch_) scratch.reserve(params.vocab_size);
+  } catch (const std::bad_alloc&) {
+    return out_of_memory("sample", size_t(params.vocab_size) * 16);
+  }
+  const cpu::FloatModeScope float_mode;
+  pool_.parallel_for(params.num_rows, [&](i64 row, int worker) {
+    cpu::sample_row(kernels_, params, i32(row), &sample_scratch_[size_t(worker)]);
+  });
+  return Status::ok();
+}
+
+std::unique_ptr<Backend> open_cpu_backend(const std::string& isa, int threads, Status* status) {
+  const cpu::Kernels* kernels = cpu::find_kernels(isa);
+  if (kernels == nullptr) {
+    std::string names;
+    for (const std::string& name : cpu::available_isas()) names += " " + name;
+    *status = Status::error("ERR_ISA_UNAVAILABLE", "isa is '" + isa + "'; this machine has:" + names);
+    return nullptr;
+  }
+  *status = Status::ok();
+  const int num_threads = threads > 0 ? threads : cpu::default_num_threads();
+  return std::make_unique<CpuBackend>(*kernels, num_threads);
+}

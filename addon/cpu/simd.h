@@ -1,0 +1,92 @@
+#pragma once
+// A virtual vector of 16 f32 lanes, the same on every instruction set: __m512, two __m256 or four
+// groups of four. Kernels are written over it once and compiled once per instruction set.
+//
+// Rules of a file that includes this one (it is compiled with flags that the machine may lack):
+// everything it defines is in namespace cpu::PA_ISA, and it includes no C++ standard header, or the
+// linker could pick an AVX-512 copy of an inline function for the portable code.
+
+#include <string.h>
+
+#include "kernels.h"
+
+#ifndef PA_ISA
+#error "compile with -DPA_ISA=<namespace> -DPA_ISA_LEVEL=<0 portable, 1 avx2, 2 avx512, 3 avx512bf16>"
+#endif
+
+#define PA_INLINE inline __attribute__((always_inline))
+
+#if PA_ISA_LEVEL >= 2
+#include "simd_avx512.h"
+#elif PA_ISA_LEVEL == 1
+#include "simd_avx2.h"
+#else
+#include "simd_portable.h"
+#endif
+
+namespace cpu::PA_ISA {
+
+constexpr i32 kLanes = 16;
+
+PA_INLINE Vec zero() { return broadcast(0.0f); }
+
+// First `count` lanes from memory, +0 in the rest.
+PA_INLINE Vec load_partial(const f32* from, i32 count) {
+  f32 lanes[kLanes] = {};
+  memcpy(lanes, from, size_t(count) * sizeof(f32));
+  return load(lanes);
+}
+
+PA_INLINE void store_partial(f32* to, Vec v, i32 count) {
+  f32 lanes[kLanes];
+  store(lanes, v);
+  memcpy(to, lanes, size_t(count) * sizeof(f32));
+}
+
+PA_INLINE f32 first_lane(Vec v) {
+  f32 lanes[kLanes];
+  store(lanes, v);
+  return lanes[0];
+}
+
+// f32 to bf16 in the low half of each lane: to nearest, ties to even; NaN stays NaN. Integer
+// arithmetic, so that denormals keep their bits on every instruction set.
+PA_INLINE VecI bf16_bits(Vec v) {
+  const VecI bits = as_int(v);
+  const VecI lsb = shift_right<16>(bits) & broadcast_int(1);
+  const VecI rounded = bits + broadcast_int(0x7fff) + lsb;
+  const VecI quiet = bits | broadcast_int(0x00400000);
+  return shift_right<16>(select_nan(v, quiet, rounded));
+}
+
+PA_INLINE void store_bf16(u16* to, Vec v) { store_low_halves(to, bf16_bits(v)); }
+PA_INLINE Vec load_bf16(const u16* from) { return as_float(shift_left<16>(load_halves(from))); }
+
+// The value that a rounded store and a load would give.
+PA_INLINE Vec round_to(DType dtype, Vec v) {
+  if (dtype == kBF16) return as_float(shift_left<16>(bf16_bits(v)));
+  if (dtype == kF16) return round_to_f16(v);
+  return v;
+}
+
+// Stores 16 lanes as f16 or bf16.
+PA_INLINE void store_half(DType dtype, u16* to, Vec v) {
+  if (dtype == kBF16) return store_bf16(to, v);
+  store_f16(to, v);
+}
+
+// Stores `count` lanes at element `index` of an array of `dtype`.
+PA_INLINE void store_as(DType dtype, void* array, i64 index, Vec v, i32 count) {
+  if (dtype == kF32) {
+    f32* to = static_cast<f32*>(array) + index;
+    if (count >= kLanes) return store(to, v);
+    return store_partial(to, v, count);
+  }
+  u16* to = static_cast<u16*>(array) + index;
+  if (count >= kLanes) return store_half(dtype, to, v);
+  u16 halves[kLanes];
+  store_half(dtype, halves, v);
+  memcpy(to, halves, size_t(count) * sizeof(u16));
+}
+
+}  // namespace cpu::PA_ISA

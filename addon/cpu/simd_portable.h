@@ -1,0 +1,185 @@
+#pragma once
+// The 16-lane vector in plain C++ with GCC's vector types: four groups of four lanes. Included by
+// simd.h only. The multiply-add is fused here too, by exact double arithmetic where the baseline has
+// no such instruction, so that the bits equal those of the other instruction sets.
+
+namespace cpu::PA_ISA {
+
+typedef f32 Quad __attribute__((vector_size(16)));
+typedef i32 QuadI __attribute__((vector_size(16)));
+typedef u32 QuadU __attribute__((vector_size(16)));
+typedef double Duo __attribute__((vector_size(16)));
+typedef u64 DuoU __attribute__((vector_size(16)));
+
+struct Vec {
+  Quad q[4];
+};
+struct VecI {
+  QuadI q[4];
+};
+
+#define PA_EACH_QUAD(type, expression)           \
+  type result;                                   \
+  for (int i = 0; i < 4; ++i) result.q[i] = expression; \
+  return result
+
+PA_INLINE Vec load(const f32* from) {
+  Vec result;
+  memcpy(&result, from, sizeof(result));
+  return result;
+}
+PA_INLINE void store(f32* to, Vec v) { memcpy(to, &v, sizeof(v)); }
+PA_INLINE Vec broadcast(f32 x) { PA_EACH_QUAD(Vec, (Quad{x, x, x, x})); }
+PA_INLINE VecI broadcast_int(i32 x) { PA_EACH_QUAD(VecI, (QuadI{x, x, x, x})); }
+
+PA_INLINE VecI as_int(Vec a) { PA_EACH_QUAD(VecI, (QuadI)a.q[i]); }
+PA_INLINE Vec as_float(VecI a) { PA_EACH_QUAD(Vec, (Quad)a.q[i]); }
+
+PA_INLINE Vec operator+(Vec a, Vec b) { PA_EACH_QUAD(Vec, a.q[i] + b.q[i]); }
+PA_INLINE Vec operator-(Vec a, Vec b) { PA_EACH_QUAD(Vec, a.q[i] - b.q[i]); }
+PA_INLINE Vec operator*(Vec a, Vec b) { PA_EACH_QUAD(Vec, a.q[i] * b.q[i]); }
+PA_INLINE Vec operator/(Vec a, Vec b) { PA_EACH_QUAD(Vec, a.q[i] / b.q[i]); }
+PA_INLINE VecI operator+(VecI a, VecI b) {
+  PA_EACH_QUAD(VecI, (QuadI)((QuadU)a.q[i] + (QuadU)b.q[i]));
+}
+PA_INLINE VecI operator-(VecI a, VecI b) {
+  PA_EACH_QUAD(VecI, (QuadI)((QuadU)a.q[i] - (QuadU)b.q[i]));
+}
+PA_INLINE VecI operator&(VecI a, VecI b) { PA_EACH_QUAD(VecI, a.q[i] & b.q[i]); }
+PA_INLINE VecI operator|(VecI a, VecI b) { PA_EACH_QUAD(VecI, a.q[i] | b.q[i]); }
+PA_INLINE VecI operator^(VecI a, VecI b) { PA_EACH_QUAD(VecI, a.q[i] ^ b.q[i]); }
+template <int kBits>
+PA_INLINE VecI shift_left(VecI a) {
+  PA_EACH_QUAD(VecI, (QuadI)((QuadU)a.q[i] << kBits));
+}
+template <int kBits>
+PA_INLINE VecI shift_right(VecI a) {
+  PA_EACH_QUAD(VecI, (QuadI)((QuadU)a.q[i] >> kBits));
+}
+template <int kBits>
+PA_INLINE VecI shift_right_signed(VecI a) {
+  PA_EACH_QUAD(VecI, a.q[i] >> kBits);
+}
+
+// Two lanes of a * b + c, rounded once. The product is exact in double; the sum is rounded to odd
+// (Boldo and Melquiond 2008), after which rounding to f32 is as if from the exact value.
+PA_INLINE Duo fused_to_odd(Duo a, Duo b, Duo c) {
+  const Duo product = a * b;
+  const Duo sum = product + c;
+  const Duo c_part = sum - product;
+  const Duo error = (product - (sum - c_part)) + (c - c_part);
+  const DuoU inexact = (DuoU)(error > 0.0) | (DuoU)(error < 0.0);
+  const DuoU bits = (DuoU)sum;
+  const DuoU even = (bits & 1) - 1;
+  const DuoU opposite = (bits ^ (DuoU)error) >> 63;
+  return (Duo)(bits + ((1 - 2 * opposite) & inexact & even));
+}
+
+PA_INLINE Quad fused_quad(Quad a, Quad b, Quad c) {
+#if defined(__FMA__) || defined(__aarch64__)
+  return Quad{__builtin_fmaf(a[0], b[0], c[0]), __builtin_fmaf(a[1], b[1], c[1]),
+              __builtin_fmaf(a[2], b[2], c[2]), __builtin_fmaf(a[3], b[3], c[3])};
+#else
+  const Duo low = fused_to_odd(Duo{a[0], a[1]}, Duo{b[0], b[1]}, Duo{c[0], c[1]});
+  const Duo high = fused_to_odd(Duo{a[2], a[3]}, Duo{b[2], b[3]}, Duo{c[2], c[3]});
+  return Quad{f32(low[0]), f32(low[1]), f32(high[0]), f32(high[1])};
+#endif
+}
+
+PA_INLINE Vec fma(Vec a, Vec b, Vec c) { PA_EACH_QUAD(Vec, fused_quad(a.q[i], b.q[i], c.q[i])); }
+PA_INLINE Vec fnma(Vec a, Vec b, Vec c) { PA_EACH_QUAD(Vec, fused_quad(-a.q[i], b.q[i], c.q[i])); }
+
+PA_INLINE Vec sqrt(Vec a) {
+  for (int i = 0; i < 4; ++i) {
+    for (int j = 0; j < 4; ++j) a.q[i][j] = __builtin_sqrtf(a.q[i][j]);
+  }
+  return a;
+}
+
+PA_INLINE QuadI choose(QuadI mask, QuadI a, QuadI b) { return (mask & a) | (~mask & b); }
+
+// a < b ? x : y in each lane; y where a or b is NaN.
+PA_INLINE Vec select_less(Vec a, Vec b, Vec x, Vec y) {
+  PA_EACH_QUAD(Vec,
+               (Quad)choose((QuadI)(a.q[i] < b.q[i]), (QuadI)x.q[i], (QuadI)y.q[i]));
+}
+PA_INLINE VecI select_nan(Vec a, VecI x, VecI y) {
+  PA_EACH_QUAD(VecI, choose((QuadI)(a.q[i] != a.q[i]), x.q[i], y.q[i]));
+}
+
+// a > b ? a : b and a < b ? a : b; b where either is NaN.
+PA_INLINE Vec max_or_second(Vec a, Vec b) { return select_less(b, a, a, b); }
+PA_INLINE Vec min_or_second(Vec a, Vec b) { return select_less(a, b, a, b); }
+
+// Lanes [begin, end) of v, `fill` in the others.
+PA_INLINE Vec keep_lanes(Vec v, i32 begin, i32 end, Vec fill) {
+  for (i32 i = 0; i < 16; ++i) {
+    if (i < begin || i >= end) v.q[i / 4][i % 4] = fill.q[i / 4][i % 4];
+  }
+  return v;
+}
+
+// Lane i with lane i + 8, then + 4, + 2, + 1: the tree of every instruction set.
+PA_INLINE f32 reduce_add(Vec v) {
+  const Quad sum = (v.q[0] + v.q[2]) + (v.q[1] + v.q[3]);
+  return (sum[0] + sum[2]) + (sum[1] + sum[3]);
+}
+// No lane is NaN.
+PA_INLINE f32 reduce_max(Vec v) {
+  f32 max = v.q[0][0];
+  for (int i = 1; i < 16; ++i) max = v.q[i / 4][i % 4] > max ? v.q[i / 4][i % 4] : max;
+  return max;
+}
+
+PA_INLINE VecI load_halves(const u16* from) {
+  VecI result;
+  for (int i = 0; i < 16; ++i) result.q[i / 4][i % 4] = from[i];
+  return result;
+}
+PA_INLINE void store_low_halves(u16* to, VecI v) {
+  for (int i = 0; i < 16; ++i) to[i] = u16(v.q[i / 4][i % 4]);
+}
+
+// 16 pairs of 2-byte values: the first (even) or second (odd) of each, widened.
+PA_INLINE VecI load_pairs(const void* from) {
+  VecI result;
+  memcpy(&result, from, sizeof(result));
+  return result;
+}
+
+PA_INLINE QuadI widen_f16(QuadI half) {
+  const QuadI sign = (half & 0x8000) << 16;
+  const QuadI magnitude = half & 0x7fff;
+  const QuadI normal = (magnitude << 13) + (112 << 23);
+  const QuadI quiet = choose(magnitude > 0x7c00, QuadI{} + 0x400000, QuadI{});
+  const QuadI special = (normal + (112 << 23)) | quiet;
+  const Quad smallest = (Quad)(QuadI{} + (113 << 23));  // 2^-14
+  const QuadI denormal = (QuadI)((Quad)((magnitude << 13) + (113 << 23)) - smallest);
+  const QuadI finite = choose(magnitude < 0x400, denormal, normal);
+  return sign | choose(magnitude >= 0x7c00, special, finite);
+}
+PA_INLINE QuadI narrow_f16(QuadI bits) {
+  const QuadI sign = (QuadI)((QuadU)bits >> 16) & 0x8000;
+  const QuadI magnitude = bits & 0x7fffffff;
+  const QuadU ties_to_even = (QuadU)magnitude + 0xfff + (((QuadU)magnitude >> 13) & 1);
+  const QuadI normal = (QuadI)((ties_to_even - (112 << 23)) >> 13);
+  const Quad half = (Quad)(QuadI{} + (126 << 23));  // adding 0.5 rounds to multiples of 2^-24
+  const QuadI denormal = (QuadI)((Quad)magnitude + half) - (126 << 23);
+  const QuadI nan = ((magnitude >> 13) & 0x3ff) | 0x7e00;
+  QuadI result = choose(magnitude < 0x38800000, denormal, normal);
+  result = choose(magnitude >= 0x477ff000, QuadI{} + 0x7c00, result);
+  result = choose(magnitude > 0x7f800000, nan, result);
+  return sign | result;
+}
+PA_INLINE Vec f16_to_f32(VecI halves) { PA_EACH_QUAD(Vec, (Quad)widen_f16(halves.q[i])); }
+PA_INLINE VecI f16_bits(Vec v) { PA_EACH_QUAD(VecI, narrow_f16((QuadI)v.q[i])); }
+
+PA_INLINE Vec load_f16(const u16* from) { return f16_to_f32(load_halves(from)); }
+PA_INLINE void store_f16(u16* to, Vec v) { store_low_halves(to, f16_bits(v)); }
+PA_INLINE Vec round_to_f16(Vec v) { return f16_to_f32(f16_bits(v)); }
+PA_INLINE Vec odd_f16(VecI pairs) { return f16_to_f32(shift_right<16>(pairs)); }
+PA_INLINE Vec even_f16(VecI pairs) { return f16_to_f32(pairs & broadcast_int(0xffff)); }
+
+#undef PA_EACH_QUAD
+
+}  // namespace cpu::PA_ISA
