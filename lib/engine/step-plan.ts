@@ -24,7 +24,7 @@ export class StepPlan {
   }
 
   add(sequence: Sequence, start: number, end: number): void {
-    const drawRows = end === sequence.numTokens ? sequence.rows : [];
+    const drawRows = end === sequence.numTokens ? [...sequence.rows] : [];
     this.#chunks.set(sequence, { sequence, start, end, drawRows });
   }
 

@@ -54,31 +54,35 @@ export function countTokens(counted: number, token: number): number {
   return (counted + mix(token + 1, 77)) >>> 0;
 }
 
-/** What the model answers when nothing is paged, batched or cached: dense arrays, token by token. */
+/** How {@link answerAlone} draws. */
+export interface AloneOptions {
+  temperature?: number;
+  seed?: bigint;
+  /** Count output tokens, as with a presence penalty. */
+  hasPenalty?: boolean;
+}
+
+/** What the model answers when nothing is paged, batched or cached: one running hash per layer. */
 export function answerAlone(
   prompt: readonly number[],
   numTokens: number,
   vocabSize: number,
-  { temperature = 0, seed = 0n }: { temperature?: number; seed?: bigint } = {},
+  { temperature = 0, seed = 0n, hasPenalty = false }: AloneOptions = {},
 ): { tokens: number[]; digests: bigint[] } {
-  const first: number[] = [];
-  const second: number[] = [];
   const all = [...prompt];
   const digests: bigint[] = [];
+  let counted = hasPenalty ? 1 : 0;
+  let attendedFirst = 0;
+  let attendedSecond = 0;
   for (let position = 0; position < prompt.length + numTokens - 1; position++) {
-    first.push(firstLayer(all[position], position));
-    second.push(secondLayer(first.reduce(attend, 0), all[position]));
+    attendedFirst = attend(attendedFirst, firstLayer(all[position], position));
+    attendedSecond = attend(attendedSecond, secondLayer(attendedFirst, all[position]));
     if (position < prompt.length - 1) continue;
-    const attended = second.reduce(attend, 0);
-    digests.push(digestOf(attended));
-    const draw = {
-      temperature,
-      seed,
-      position: position + 1,
-      counted: 0,
-      banned: new Set<number>(),
-    };
-    all.push(drawToken(attended, vocabSize, draw));
+    digests.push(digestOf(attendedSecond));
+    const draw = { temperature, seed, position: position + 1, counted, banned: new Set<number>() };
+    const token = drawToken(attendedSecond, vocabSize, draw);
+    all.push(token);
+    if (hasPenalty) counted = countTokens(counted, token);
   }
   return { tokens: all.slice(prompt.length), digests };
 }
