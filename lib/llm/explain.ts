@@ -19,7 +19,7 @@ export interface Explanation extends Omit<CacheExplanation, 'nearest'> {
   readonly where: string | undefined;
   /** What the prompt says from there on. */
   readonly text: string | undefined;
-  /** What the nearest cached prompt says instead. */
+  /** What the nearest cached block says instead; `undefined` when the prompt leaves it where it ends. */
   readonly cachedText: string | undefined;
 }
 
@@ -59,14 +59,17 @@ export async function explain(
       cachedText: undefined,
     };
   }
-  const shown = (ids: Int32Array) => [...ids.subarray(at, at + numShownTokens)];
-  const [ours, theirs] = await text.decodeBatch([shown(tokens), shown(nearest?.tokens ?? tokens)]);
+  const shown = (ids: Int32Array, start: number) => [
+    ...ids.subarray(start, start + numShownTokens),
+  ];
+  const theirs = nearest ? shown(nearest.tokens, nearest.numTokens) : [];
+  const [ourText, cachedText] = await text.decodeBatch([shown(tokens, at), theirs]);
   return {
     ...found,
     numTokens: tokens.length,
     where: 'messages' in spec ? partAt(at, sections) : 'prompt',
-    text: ours,
-    cachedText: nearest && theirs !== '' ? theirs : undefined,
+    text: ourText,
+    cachedText: cachedText === '' ? undefined : cachedText,
   };
 }
 

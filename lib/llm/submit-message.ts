@@ -125,6 +125,9 @@ function cachePolicy({ cache, prefix }: GenerateOptions, prompt: Prompt): CacheP
  * before it counts, so that too little stays rather than too much.
  */
 function endOf(upTo: 'tools' | 'system' | number, { sections, messages }: Prompt): number {
+  if (messages.length === 0) {
+    throw new InvalidArgumentError('cache.upTo', upTo, 'upToTokens, where no messages are given');
+  }
   const ends = (kind: Section['kind'], maxIndex: number) =>
     sections.filter((part) => part.kind === kind && part.index <= maxIndex).map(({ end }) => end);
   if (upTo === 'tools') return Math.max(0, ...ends('tools', 0));
@@ -137,12 +140,6 @@ function endOf(upTo: 'tools' | 'system' | number, { sections, messages }: Prompt
   if (Number.isInteger(upTo) && upTo >= 0 && upTo < messages.length) {
     return Math.max(0, ...ends('message', upTo));
   }
-  const last = messages.length - 1;
-  throw new InvalidArgumentError(
-    'cache.upTo',
-    upTo,
-    messages.length > 0
-      ? `'tools', 'system' or a message index in [0, ${last}]`
-      : 'upToTokens, where no messages are given',
-  );
+  const limit = `'tools', 'system' or a message index in [0, ${messages.length - 1}]`;
+  throw new InvalidArgumentError('cache.upTo', upTo, limit);
 }

@@ -1,0 +1,97 @@
+import { EngineCore } from '../../dist/engine/index.js';
+import { Llm, type LlmInfo } from '../../dist/llm/llm.js';
+import { TextWorker } from '../../dist/text/index.js';
+import { ArithmeticExecutor } from '../engine/arithmetic-executor.js';
+import { vocabSize, writeTokenizer } from '../text/tiny-tokenizer.js';
+
+/** `<|end|>` of the tiny tokenizer. */
+export const endTokenId = vocabSize() - 5;
+
+export interface ArithmeticLlmOptions {
+  numBlocks?: number;
+  blockSize?: number;
+  contextLen?: number;
+  maxSeqs?: number;
+  maxQueue?: number;
+  salt?: string;
+  folder?: string;
+}
+
+const opened: Llm[] = [];
+
+/** An arithmetic executor whose steps end in a later turn of the event loop, as a device's do. */
+class TurningExecutor extends ArithmeticExecutor {
+  override async submit(step: Parameters<ArithmeticExecutor['submit']>[0]) {
+    const outcome = super.submit(step); // has copied the step when it returns
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    return outcome;
+  }
+}
+
+/**
+ * The whole face, compiled, over the arithmetic model: real text worker, tokenizer and engine; only the arithmetic of
+ * the device is replaced by hashes, which see any wrong slot as well.
+ */
+export async function openArithmeticLlm(options: ArithmeticLlmOptions = {}): Promise<Llm> {
+  const { numBlocks = 65, blockSize = 8, contextLen = 512, maxSeqs = 8 } = options;
+  const text = await TextWorker.start({ folder: options.folder ?? writeTokenizer() });
+  const executor = new TurningExecutor({
+    numBlocks,
+    blockSize,
+    maxSeqs,
+    maxTokens: 128,
+    vocabSize: vocabSize(),
+  });
+  const core = new EngineCore({
+    executor,
+    model: { vocabSize: vocabSize(), contextLen, eosTokenIds: [endTokenId] },
+    kv: { numBlocks, blockSize },
+    maxQueue: options.maxQueue,
+  });
+  core.onStep(() => core.checkInvariants());
+  const sampling = {
+    temperature: 0,
+    topK: 0,
+    topP: 1,
+    minP: 0,
+    repetitionPenalty: 1,
+    presencePenalty: 0,
+    frequencyPenalty: 0,
+  };
+  const llm = new Llm({
+    core,
+    text,
+    defaults: { sampling, salt: options.salt, contextLen },
+    info: { contextLen, blockSize } as LlmInfo,
+    free: async () => {},
+  });
+  opened.push(llm);
+  return llm;
+}
+
+/** Closes every model of the test and shows that none of their blocks was still taken. */
+export async function closeAll(): Promise<void> {
+  for (const llm of opened.splice(0)) {
+    let stats: ReturnType<Llm['stats']> | undefined;
+    try {
+      stats = llm.stats();
+    } catch {
+      // The test closed it.
+    }
+    await llm.close('abort');
+    if (stats && stats.numRunning + stats.numWaiting === 0) expect(stats.cache.numLive).toBe(0);
+  }
+}
+
+/** Gathers what an iteration gives until it ends or throws. */
+export async function collect<T>(
+  source: AsyncIterable<T>,
+): Promise<{ items: T[]; error?: unknown }> {
+  const items: T[] = [];
+  try {
+    for await (const item of source) items.push(item);
+    return { items };
+  } catch (error) {
+    return { items, error };
+  }
+}
