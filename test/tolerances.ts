@@ -73,3 +73,11 @@ export function attentionError(cacheDtype: FloatDType, scoreMagnitude: number): 
 export function lseError(lse: number, scoreMagnitude: number): number {
   return 16 * ulp * (1 + scoreMagnitude) + 4 * ulp * Math.abs(lse);
 }
+
+/** Of `sample`; which token is drawn is exact but where a border between tokens is this near. */
+export const sampling = {
+  /** Of a sum of weights, relative: exp within 2 ulp, sums in double. */
+  slack: 64 * ulp,
+  /** Of a log-probability, times 1 + its size: two subtractions and a log. */
+  logprob: 16 * ulp,
+} as const;

@@ -18,6 +18,8 @@ export interface Trial {
 export interface OpSuite<A extends Axes = Axes> {
   readonly op: string;
   readonly axes: A;
+  /** Axes whose full product `--all` runs, the others drawn at random; all of them when left out. */
+  readonly productAxes?: readonly (keyof A & string)[];
   /** Draws inputs; the same `random` gives the same inputs. */
   makeTrial(choice: Combination<A>, random: Random): Trial;
 }
@@ -45,7 +47,7 @@ export function asSuite<A extends Axes>(suite: OpSuite<A>): OpSuite {
 /**
  * The cases of a suite.
  *
- * @param isFull the full product of the axes instead of a pairwise cover
+ * @param isFull the full product of the suite's `productAxes` instead of a pairwise cover of all
  */
 export function* casesOf(
   suite: OpSuite,
@@ -54,9 +56,36 @@ export function* casesOf(
   const { seed, isFull } = options;
   const random = new Random(seed, suite.op);
   const choices = isFull
-    ? fullProduct(suite.axes)
+    ? productOf(suite, random)
     : pairwiseCover(suite.axes, random, minCasesPerOp);
   for (const choice of choices) yield makeCase(suite, choice, seed);
+}
+
+/** The case of a given name, with the inputs it has among the others. */
+export function caseNamed(suite: OpSuite, name: string, seed: number): ConformanceCase {
+  const chosen = Object.entries(suite.axes).map(([axis, values]) => {
+    // A value may have spaces, so it ends where the next axis or the name does.
+    const value = values.find((candidate) => {
+      const text = ` ${axis}=${candidate}`;
+      const end = name.indexOf(text) + text.length;
+      return name.includes(text) && /^( \w+=|$)/.test(name.slice(end));
+    });
+    if (value === undefined) throw new Error(`${axis} has no value in '${name}'`);
+    return [axis, value];
+  });
+  return makeCase(suite, Object.fromEntries(chosen), seed);
+}
+
+function* productOf(suite: OpSuite, random: Random): Generator<Combination<Axes>> {
+  const { axes, productAxes = Object.keys(axes) } = suite;
+  const chosenFrom = Object.fromEntries(productAxes.map((axis) => [axis, axes[axis]]));
+  for (const choice of fullProduct(chosenFrom)) {
+    const values = Object.entries(axes).map(([axis, all]) => [
+      axis,
+      axis in choice ? choice[axis] : random.pick(all),
+    ]);
+    yield Object.fromEntries(values);
+  }
 }
 
 function makeCase(suite: OpSuite, choice: Combination<Axes>, seed: number): ConformanceCase {

@@ -71,4 +71,9 @@ function makeTrial(choice: Choice, random: Random): Trial {
 }
 
 /** `copyBlocks`: all layers, several destinations of one source, everything else left as it was. */
-export const copyBlocksSuite = asSuite({ op: 'copyBlocks', axes, makeTrial });
+export const copyBlocksSuite = asSuite({
+  op: 'copyBlocks',
+  axes,
+  productAxes: ['dtype', 'headDim', 'numKvHeads', 'blockSize', 'numPairs'],
+  makeTrial,
+});

@@ -97,4 +97,9 @@ function splitRows(numRows: number, numParts: number): number[] {
 }
 
 /** `matmul`: every edge of the packed panels and row tiles, bias, stacked parts, converted sources. */
-export const matmulSuite = asSuite({ op: 'matmul', axes, makeTrial });
+export const matmulSuite = asSuite({
+  op: 'matmul',
+  axes,
+  productAxes: ['dtype', 'inDim', 'outDim', 'numRows'],
+  makeTrial,
+});

@@ -40,7 +40,7 @@ export const attentionAxes = {
     '1025',
     '2100',
   ],
-  batch: ['decode', 'prefill', 'mixed', 'shared prefix'],
+  batch: ['decode', 'prefill', 'mixed', 'shared prefix', 'empty'],
   window: ['off', '0', '1', 'blockSize', '63', '1024'],
   softcap: [0, 5, 30],
   sinks: [false, true],
@@ -58,7 +58,7 @@ export interface AttentionChoice {
   readonly numKvHeads: number;
   readonly blockSize: number;
   readonly length: string;
-  readonly batch: 'decode' | 'prefill' | 'mixed' | 'shared prefix';
+  readonly batch: 'decode' | 'prefill' | 'mixed' | 'shared prefix' | 'empty';
   readonly window: string;
   readonly softcap: number;
   readonly sinks: boolean;
@@ -91,6 +91,7 @@ function sequencesOf(choice: AttentionChoice, random: Random): SequenceShape[] {
   const contextLen = lengthOf(choice.length, blockSize);
   const decode = { queryLen: Math.min(1, contextLen), contextLen };
   const chunk = { queryLen: Math.min(chunkLen, contextLen), contextLen };
+  if (batch === 'empty') return [];
   if (batch === 'decode') return [decode];
   if (batch === 'prefill') {
     return [contextLen <= maxQueryLen ? { queryLen: contextLen, contextLen } : chunk];
@@ -106,6 +107,9 @@ function sequencesOf(choice: AttentionChoice, random: Random): SequenceShape[] {
     { queryLen: 1, contextLen: 77 },
     { queryLen: 0, contextLen: 20 },
     { queryLen: 0, contextLen: 0 },
+    // Rows at positions below 0 see nothing and give zeros.
+    { queryLen: 2, contextLen: 0 },
+    { queryLen: 3, contextLen: 2 },
   ]);
 }
 
@@ -116,7 +120,7 @@ export function drawAttention(choice: AttentionChoice, random: Random): Attentio
   const batch = makePagedBatch(random, {
     sequences: sequencesOf(choice, random),
     blockSize,
-    numPaddingRows: choice.batch === 'mixed' ? 3 : 0,
+    numPaddingRows: choice.batch === 'mixed' || choice.batch === 'empty' ? 3 : 0,
     sharedBlocks: choice.batch === 'shared prefix' ? Number.POSITIVE_INFINITY : 0,
     window,
   });
@@ -230,5 +234,6 @@ function makeTrial(choice: AttentionChoice, random: Random): Trial {
 export const pagedAttentionSuite = asSuite({
   op: 'pagedAttention',
   axes: attentionAxes,
+  productAxes: ['dtype', 'headDim', 'group', 'blockSize', 'length'],
   makeTrial,
 });

@@ -132,4 +132,9 @@ function makeTrial(choice: Choice, random: Random): Trial {
 }
 
 /** `ropeAndWriteKv`: partial rotation, norms of q and k, groups, slots of -1. */
-export const ropeAndWriteKvSuite = asSuite({ op: 'ropeAndWriteKv', axes, makeTrial });
+export const ropeAndWriteKvSuite = asSuite({
+  op: 'ropeAndWriteKv',
+  axes,
+  productAxes: ['dtype', 'headDim', 'rotary', 'group', 'numTokens'],
+  makeTrial,
+});

@@ -40,6 +40,8 @@ interface Choice {
   readonly poison: Poison;
 }
 
+const productAxes = ['dtype', 'headDim', 'numKvHeads', 'blockSize', 'numTokens'] as const;
+
 /** What both ops start from: contents for some slots of a cache that has room to spare. */
 function drawContents(choice: Choice, random: Random) {
   const { dtype, headDim, numKvHeads, blockSize, layer } = choice;
@@ -125,7 +127,17 @@ function makeReadTrial(choice: Choice, random: Random): Trial {
 }
 
 /** `writeKv`: every slot written as rounded, everything else left as it was, bit for bit. */
-export const writeKvSuite = asSuite({ op: 'writeKv', axes, makeTrial: makeWriteTrial });
+export const writeKvSuite = asSuite({
+  op: 'writeKv',
+  axes,
+  productAxes,
+  makeTrial: makeWriteTrial,
+});
 
 /** `readKv`: slots in any order and repeatedly, -1 among them. */
-export const readKvSuite = asSuite({ op: 'readKv', axes, makeTrial: makeReadTrial });
+export const readKvSuite = asSuite({
+  op: 'readKv',
+  axes,
+  productAxes,
+  makeTrial: makeReadTrial,
+});

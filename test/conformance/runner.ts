@@ -1,0 +1,71 @@
+import { parseArgs } from 'node:util';
+import { Device, type DeviceOptions } from '../../lib/device/index.js';
+import { allSuites } from './all-suites.js';
+import { type ConformanceCase, caseNamed, casesOf } from './conformance-case.js';
+import { seedOfThisRun } from './random.js';
+
+/** Failures that are printed in full. */
+const maxPrinted = 10;
+
+/**
+ * Runs the cases that the arguments choose and prints what failed.
+ *
+ * @returns exit code: 0 when every case passed and there was one
+ */
+export async function runConformance(commandLine: readonly string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: [...commandLine],
+    options: {
+      backend: { type: 'string', default: 'cpu' },
+      isa: { type: 'string', default: 'auto' },
+      threads: { type: 'string', default: '0' },
+      seed: { type: 'string' },
+      op: { type: 'string' },
+      case: { type: 'string' },
+      all: { type: 'boolean', default: false },
+    },
+  });
+  const seed = values.seed === undefined ? seedOfThisRun() : Number(values.seed);
+  const device = Device.open({
+    backend: values.backend,
+    isa: values.isa,
+    threads: Number(values.threads),
+  } as DeviceOptions);
+  const { backend, isa, threads } = device.info;
+  console.log(`${backend}/${isa}, ${threads} threads, seed ${seed}`);
+
+  let numPassed = 0;
+  let numFailed = 0;
+  for (const suite of allSuites) {
+    const wanted = values.op ?? values.case?.split(' ')[0] ?? suite.op;
+    if (suite.op !== wanted) continue;
+    const started = performance.now();
+    const before = numPassed + numFailed;
+    const cases =
+      values.case === undefined
+        ? casesOf(suite, { seed, isFull: values.all })
+        : [caseNamed(suite, values.case, seed)];
+    for (const conformanceCase of cases) {
+      const failure = await failureOf(conformanceCase, device);
+      if (failure === undefined) numPassed++;
+      else if (++numFailed <= maxPrinted) console.log(failure);
+    }
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    console.log(`${suite.op}: ${numPassed + numFailed - before} cases, ${seconds} s`);
+  }
+  await device.close();
+  console.log(`${numPassed} passed, ${numFailed} failed`);
+  return numFailed === 0 && numPassed > 0 ? 0 : 1;
+}
+
+async function failureOf(
+  conformanceCase: ConformanceCase,
+  device: Device,
+): Promise<string | undefined> {
+  try {
+    await conformanceCase.run(device);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
