@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { NodeFlag, type NodeStore, rootNode } from './node-store.js';
+import { type NodeStore, rootNode } from './node-store.js';
 
 /** What a walk among a node's children is looking for. */
 export interface ChildQuery {
@@ -69,17 +69,17 @@ export class ChildIndex {
     return node === rootNode ? undefined : { node, numShared };
   }
 
-  /** The longest tail on the way to the query whose tokens are the query's beginning. */
-  findPrefixTail(query: ChildQuery): number | undefined {
-    let tail = rootNode;
+  /** The child that holds exactly the query's tokens. */
+  findExact(query: ChildQuery): number | undefined {
+    let exact = rootNode;
     const { numTokens } = this.store;
     this.walk(query, (at, shared) => {
-      if (shared === numTokens[at] && this.store.has(at, NodeFlag.tail)) tail = at;
+      if (shared === query.numTokens && shared === numTokens[at]) exact = at;
     });
-    return tail === rootNode ? undefined : tail;
+    return exact === rootNode ? undefined : exact;
   }
 
-  /** A node's children in order, each with the keys' number `keysId` if that is given. */
+  /** A node's children in order. */
   *children(parent: number): Iterable<number> {
     const { childRoot, left, right } = this.store;
     const path: number[] = [];

@@ -69,6 +69,10 @@ export class Leases {
   /** A second table over the same blocks, with the same keys. */
   fork(table: BlockTable): BlockTable {
     checkLives(table);
+    for (const { table: owner } of this.copies.values()) {
+      if (owner !== table) continue;
+      throw new InvalidArgumentError('table', 'waiting for a copy', 'a table without pending copies');
+    }
     const { trie, pool } = this.options;
     const forked = new BlockTable();
     for (let i = 0; i < table.numBlocks; i++) {
@@ -192,27 +196,15 @@ export class Leases {
   }
 
   /** The table's reference on the old block becomes the copy's. */
-  private replaceByCopy(
-    table: BlockTable,
-    index: number,
-    numTokens: number,
-  ): BlockCopy | undefined {
+  private replaceByCopy(table: BlockTable, index: number, numTokens: number): BlockCopy | undefined {
     const { trie, pool } = this.options;
-    const shared = table.blocks[index];
-    const waiting = this.copies.get(shared)?.copy;
-    const isReadable = waiting === undefined || numTokens <= waiting.numTokens;
-    assert(isReadable, `block ${shared} is copied from before the step that fills it is submitted`);
+    const source = table.blocks[index];
+    assert(!this.copies.has(source), `block ${source} is shared before it was copied into`);
     const destination = pool.allocate();
     table.replace(index, destination);
     table.numSharedBlocks = Math.min(table.numSharedBlocks, index);
     table.numRegisteredBlocks = Math.min(table.numRegisteredBlocks, index);
     table.numCommittedBlocks = Math.min(table.numCommittedBlocks, index);
-    // The shared block may itself wait to be copied into: read what it will be read from.
-    const source = waiting?.source ?? shared;
-    if (waiting !== undefined) {
-      pool.hold(source);
-      pool.release(shared);
-    }
     if (numTokens === 0) {
       pool.release(source);
       return undefined;

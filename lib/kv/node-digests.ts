@@ -1,11 +1,11 @@
-import { digestBytes, hashBlock, rootDigest } from './digests.js';
+import { digestBytes, rootDigest, writeBlockDigest } from './digests.js';
 import { NodeFlag, rootNode } from './node-store.js';
 import type { PrefixTrie } from './prefix-trie.js';
 
 /** SHA-256 digests of full nodes, each computed when it is first asked for. */
 export class NodeDigests {
   /** `[capacity * digestBytes]`, allocated with the first digest. */
-  private digests: Uint8Array | undefined;
+  private digests: Buffer | undefined;
 
   constructor(private readonly trie: PrefixTrie) {}
 
@@ -21,6 +21,7 @@ export class NodeDigests {
    */
   getDigest(node: number): Uint8Array {
     const { store } = this.trie;
+    if (this.isKnown(node)) return this.view(node);
     const missing: number[] = [];
     for (let at = node; !this.isKnown(at); at = store.parent[at]) missing.push(at);
     for (let at = missing.pop(); at !== undefined; at = missing.pop()) this.compute(at);
@@ -34,19 +35,22 @@ export class NodeDigests {
   private compute(node: number): void {
     const { store, keys } = this.trie;
     const start = node * store.blockSize;
-    const digest = hashBlock(this.view(store.parent[node]), {
+    this.digests ??= Buffer.alloc(store.capacity * digestBytes);
+    writeBlockDigest(this.digests, node * digestBytes, this.view(store.parent[node]), {
       tokens: store.tokens,
       start,
       end: start + store.blockSize,
       extraKeys: keys.getKeys(store.keysId[node]),
     });
-    this.digests ??= new Uint8Array(store.capacity * digestBytes);
-    this.digests.set(digest, node * digestBytes);
     store.mark(node, NodeFlag.digested);
   }
 
   private view(node: number): Uint8Array {
     if (node === rootNode || this.digests === undefined) return rootDigest;
-    return this.digests.subarray(node * digestBytes, (node + 1) * digestBytes);
+    return new Uint8Array(
+      this.digests.buffer,
+      this.digests.byteOffset + node * digestBytes,
+      digestBytes,
+    );
   }
 }

@@ -225,7 +225,13 @@ export class PrefixCache {
     return { isRetained };
   }
 
-  /** A second table over the same blocks. Call `ensureWritable` before either writes. */
+  /**
+   * A second table over the same blocks. Call `ensureWritable` before either writes.
+   *
+   * What the table covers must have been submitted: the fork reads it, whatever becomes of the table.
+   *
+   * @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` while a copy of the table is pending
+   */
   fork(table: BlockTable): BlockTable {
     return this.parts.leases.fork(table);
   }

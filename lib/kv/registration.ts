@@ -72,7 +72,7 @@ export class Registration {
     const isTail = trie.store.has(trie.nodeOfBlock[block], NodeFlag.tail);
     if (trie.nodeOfBlock[block] !== rootNode && !isTail) return;
     if (isTail) pool.removePlace(block, 'superseded');
-    this.dropTailWithin(query);
+    this.dropTailsWithin(query);
     trie.addNode({ ...query, hash: noHash }, block);
     table.tailBlock = block;
   }
@@ -165,7 +165,7 @@ export class Registration {
     const { trie, queue, ghosts } = this.options;
     const { lo, hi } = trie.hasher;
     const numTokens = trie.store.blockSize;
-    this.dropTailWithin({ parent, keysId, tokens, start, numTokens });
+    this.dropTailsWithin({ parent, keysId, tokens, start, numTokens });
     const node = trie.addNode(
       { parent, keysId, hash: { lo, hi }, tokens, start, numTokens },
       block,
@@ -178,13 +178,16 @@ export class Registration {
     queue.adapt(ghost.wasProtected);
   }
 
-  /** Frees an idle tail that is the beginning of what is about to be registered. */
-  private dropTailWithin(query: ChildQuery): void {
+  /** Frees idle tails that are the beginning of what is about to be registered. */
+  private dropTailsWithin(query: ChildQuery): void {
     const { trie, pool } = this.options;
-    const tail = trie.children.findPrefixTail(query);
-    if (tail === undefined) return;
-    const block = trie.store.firstPlace[tail];
-    if (pool.isIdle(block)) pool.removePlace(block, 'superseded');
+    const numShared = trie.children.findNearest(query)?.numShared ?? 0;
+    for (let numTokens = Math.min(numShared, query.numTokens - 1); numTokens > 0; numTokens--) {
+      const tail = trie.children.findExact({ ...query, numTokens });
+      if (tail === undefined) continue;
+      const block = trie.store.firstPlace[tail];
+      if (pool.isIdle(block)) pool.removePlace(block, 'superseded');
+    }
   }
 
   /** The node that a table's block follows; `undefined` when that is not in the trie. */

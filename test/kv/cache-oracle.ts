@@ -1,0 +1,393 @@
+// The slow, obvious version of the prefix cache's decisions (without scan resistance): strings for
+// prefixes, arrays for queues, linear searches everywhere. It is told which block the real cache
+// took and fails when that is not the one that it must take.
+import { strict as assert } from 'node:assert';
+
+/** A cached prefix: `text` is the canonical keys and all tokens from position 0. */
+interface Entry {
+  readonly text: string;
+  readonly parent: string;
+  readonly tokens: readonly number[];
+  readonly isTail: boolean;
+  places: number[];
+  idleLimitMs: number;
+  isShared: boolean;
+}
+
+/** A table as the oracle sees it. */
+export interface OracleSequence {
+  readonly keys: string;
+  blocks: number[];
+  numShared: number;
+  numRegistered: number;
+  maxKeep: number;
+  tailBlock: number;
+  sources: number[];
+}
+
+interface OraclePin {
+  readonly blocks: number[];
+  readonly tag: string | undefined;
+  readonly expiresAtMs: number;
+}
+
+export interface OracleMatch {
+  readonly places: number[];
+  /** Blocks that share the most tokens with the rest; any of them may be copied. */
+  readonly sources: number[];
+  readonly numShared: number;
+}
+
+export class CacheOracle {
+  readonly entries = new Map<string, Entry>();
+  readonly empty = new Set<number>();
+  readonly pins = new Map<number, OraclePin>();
+  readonly removals: Record<string, number> = {
+    evicted: 0,
+    expired: 0,
+    invalidated: 0,
+    dropped: 0,
+    discarded: 0,
+    superseded: 0,
+  };
+  readonly refs: number[];
+  nowMs = 0;
+  private readonly holder: (Entry | undefined)[];
+  private tails: number[] = [];
+  private fulls: number[] = [];
+  private readonly deadlines = new Map<number, number>();
+
+  constructor(
+    numBlocks: number,
+    readonly blockSize: number,
+    readonly maxPinned: number,
+  ) {
+    this.refs = new Array(numBlocks).fill(0);
+    this.holder = new Array(numBlocks).fill(undefined);
+    for (let block = 1; block < numBlocks; block++) this.empty.add(block);
+  }
+
+  get numIdle(): number {
+    return this.tails.length + this.fulls.length;
+  }
+
+  get numAvailable(): number {
+    return this.empty.size + this.numIdle;
+  }
+
+  match(keys: string, tokens: readonly number[], maxTokens: number): OracleMatch {
+    const places: number[] = [];
+    let numFull = 0;
+    for (; (numFull + 1) * this.blockSize <= maxTokens; numFull++) {
+      const entry = this.entries.get(textOf(keys, tokens.slice(0, (numFull + 1) * this.blockSize)));
+      if (entry === undefined) break;
+      places.push(entry.places[0]);
+    }
+    const start = numFull * this.blockSize;
+    const rest = tokens.slice(start, Math.min(maxTokens, start + this.blockSize - 1));
+    const parent = textOf(keys, tokens.slice(0, start));
+    let numShared = 0;
+    let sources: number[] = [];
+    for (const entry of this.entries.values()) {
+      if (entry.parent !== parent) continue;
+      const shared = countShared(entry.tokens, rest);
+      if (shared > numShared) sources = [];
+      numShared = Math.max(numShared, shared);
+      if (shared === numShared) sources.push(entry.places[0]);
+    }
+    return { places, sources: numShared === 0 ? [] : sources, numShared };
+  }
+
+  isIdle(block: number): boolean {
+    return this.refs[block] === 0 && !this.empty.has(block);
+  }
+
+  /**
+   * The real cache took `block` as a fresh one.
+   *
+   * @param isOrderFree whether full blocks may go in another order than LRU; even then tails go
+   *   first, and a block after those that follow it
+   */
+  take(block: number, isOrderFree = false): void {
+    if (this.empty.size === 0) {
+      const isTailDue = this.tails.length > 0;
+      const victim = isOrderFree && !isTailDue ? block : (this.tails[0] ?? this.fulls[0]);
+      assert(this.isIdle(victim), `block ${victim} is evicted, but it is held`);
+      const entry = this.holder[victim]!;
+      const isCut = entry.places.length === 1 && this.childrenOf(entry.text).length > 0;
+      assert(!isCut, `${entry.text} is evicted before what follows it`);
+      this.removePlace(victim, 'evicted');
+    }
+    assert(this.empty.delete(block), `block ${block} was taken, but it is not empty`);
+    this.refs[block] = 1;
+  }
+
+  hold(block: number): void {
+    assert(!this.empty.has(block), `block ${block} is held, but it is empty`);
+    this.leaveQueues(block);
+    this.refs[block]++;
+  }
+
+  release(block: number): void {
+    this.refs[block]--;
+    assert(this.refs[block] >= 0, `block ${block} is released once too often`);
+    if (this.refs[block] > 0) return;
+    const entry = this.holder[block];
+    if (entry === undefined) {
+      this.empty.add(block);
+      return;
+    }
+    const twin = entry.places.find((place) => place !== block);
+    if (twin !== undefined) {
+      const spare = this.isIdle(twin) ? twin : block;
+      this.detach(spare, 'superseded');
+      if (spare === block) return;
+    }
+    (entry.isTail ? this.tails : this.fulls).push(block);
+    const limitMs = entry.idleLimitMs || Number.POSITIVE_INFINITY;
+    this.deadlines.set(block, this.nowMs + limitMs);
+  }
+
+  register(sequence: OracleSequence, tokens: readonly number[], end: number): void {
+    const limit = Math.min(end, sequence.maxKeep);
+    for (; (sequence.numRegistered + 1) * this.blockSize <= limit; sequence.numRegistered++) {
+      const index = sequence.numRegistered;
+      if (!this.isRooted(sequence, index)) return;
+      const block = sequence.blocks[index];
+      const held = this.holder[block];
+      if (held?.isTail) this.removePlace(block, 'superseded');
+      else if (held !== undefined) continue;
+      const text = textOf(sequence.keys, tokens.slice(0, (index + 1) * this.blockSize));
+      const known = this.entries.get(text);
+      if (known !== undefined) {
+        known.places.push(block);
+        known.isShared = true;
+        this.holder[block] = known;
+      } else {
+        this.addEntry(sequence, tokens.slice(0, (index + 1) * this.blockSize), block, false);
+      }
+    }
+  }
+
+  registerTail(sequence: OracleSequence, tokens: readonly number[], numTokens: number): void {
+    const numKept = Math.min(numTokens, sequence.maxKeep);
+    const index = Math.floor(numKept / this.blockSize);
+    if (numKept % this.blockSize === 0 || !this.isRooted(sequence, index)) return;
+    const rest = tokens.slice(index * this.blockSize, numKept);
+    const parent = textOf(sequence.keys, tokens.slice(0, index * this.blockSize));
+    const covers = this.childrenOf(parent).filter(
+      (e) => countShared(e.tokens, rest) === rest.length,
+    );
+    if (covers.length > 0) {
+      // Which of several covers is remembered only matters to pins: the driver says which.
+      sequence.tailBlock = -1;
+      return;
+    }
+    const block = sequence.blocks[index];
+    if (this.holder[block]?.isTail) this.removePlace(block, 'superseded');
+    else if (this.holder[block] !== undefined) return;
+    this.addEntry(sequence, tokens.slice(0, numKept), block, true);
+    sequence.tailBlock = block;
+  }
+
+  /** What `free` does before it releases: keep and idle limits. */
+  discard(sequence: OracleSequence, maxKept: number): void {
+    const numKept = Math.max(sequence.numShared, Math.floor(maxKept / this.blockSize));
+    while (sequence.numRegistered > numKept) {
+      const block = sequence.blocks[sequence.numRegistered - 1];
+      const entry = this.holder[block];
+      if (entry !== undefined) {
+        if (entry.isShared || this.refs[block] > 1) return;
+        this.removePlace(block, 'discarded');
+      }
+      sequence.numRegistered--;
+    }
+  }
+
+  limitIdleness(blocks: readonly number[], maxIdleMs: number | undefined): void {
+    for (const block of blocks) {
+      const entry = this.holder[block]!;
+      entry.idleLimitMs = Math.max(entry.idleLimitMs, maxIdleMs ?? Number.POSITIVE_INFINITY);
+    }
+  }
+
+  findPath(sequence: OracleSequence): number[] {
+    const path: number[] = [];
+    for (const block of sequence.blocks.slice(0, sequence.numRegistered)) {
+      if (this.holder[block] === undefined) break;
+      path.push(block);
+    }
+    const tail = this.holder[sequence.tailBlock];
+    const end = path.length === 0 ? `${sequence.keys}:` : this.holder[path.at(-1)!]!.text;
+    return tail?.parent === end ? [...path, sequence.tailBlock] : path;
+  }
+
+  canPin(blocks: readonly number[]): boolean {
+    const pinned = new Set([...this.pins.values()].flatMap((pin) => pin.blocks));
+    return new Set([...pinned, ...blocks]).size <= this.maxPinned;
+  }
+
+  pin(id: number, pin: OraclePin): void {
+    for (const block of pin.blocks) this.hold(block);
+    this.pins.set(id, pin);
+  }
+
+  unpin(id: number): void {
+    const pin = this.pins.get(id)!;
+    this.pins.delete(id);
+    for (const block of [...pin.blocks].reverse()) this.release(block);
+  }
+
+  countPinnedOnly(): number {
+    const numPins = new Map<number, number>();
+    for (const { blocks } of this.pins.values()) {
+      for (const block of blocks) numPins.set(block, (numPins.get(block) ?? 0) + 1);
+    }
+    return [...numPins].filter(([block, count]) => this.refs[block] === count).length;
+  }
+
+  expire(): void {
+    const due = [...this.pins].filter(([, pin]) => pin.expiresAtMs <= this.nowMs);
+    due.sort(([, a], [, b]) => a.expiresAtMs - b.expiresAtMs);
+    for (const [id] of due) this.unpin(id);
+    for (const [block, deadlineMs] of [...this.deadlines]) {
+      if (this.deadlines.has(block) && deadlineMs <= this.nowMs) this.removePlace(block, 'expired');
+    }
+  }
+
+  drop(sequence: OracleSequence, from: number): void {
+    const tail = sequence.tailBlock;
+    const isOwn = sequence.blocks.includes(tail) && this.holder[tail]?.isTail === true;
+    if (isOwn) this.removePlace(tail, 'dropped');
+    for (let i = sequence.numRegistered - 1; i >= from; i--) {
+      const block = sequence.blocks[i];
+      if (this.holder[block] !== undefined) this.removePlace(block, 'dropped');
+    }
+    sequence.numRegistered = Math.min(sequence.numRegistered, from);
+  }
+
+  invalidateWhere(isNamed: (text: string) => boolean): void {
+    for (const entry of [...this.entries.values()]) {
+      if (this.entries.has(entry.text) && isNamed(entry.text)) {
+        this.removeSubtree(entry, 'invalidated');
+      }
+    }
+  }
+
+  invalidateTag(tag: string): void {
+    const tagged = [...this.pins].filter(([, pin]) => pin.tag === tag);
+    const ends = tagged.map(([, pin]) => this.holder[pin.blocks.at(-1) ?? 0]);
+    for (const [id] of tagged) this.unpin(id);
+    for (const end of ends) {
+      let entry = end;
+      while (entry !== undefined && this.entries.get(entry.text) === entry) {
+        this.removeSubtree(entry, 'invalidated');
+        const above: Entry | undefined = this.entries.get(entry.parent);
+        const isPinned = [...this.pins.values()].some((pin) =>
+          above?.places.some((place) => pin.blocks.includes(place)),
+        );
+        if (above === undefined || isPinned || this.childrenOf(above.text).length > 0) break;
+        entry = above;
+      }
+    }
+  }
+
+  removeVoidPins(): void {
+    for (const [id, pin] of [...this.pins]) {
+      const end = pin.blocks.at(-1);
+      if (end !== undefined && this.holder[end] === undefined) this.unpin(id);
+    }
+  }
+
+  isHolding(block: number): boolean {
+    return this.holder[block] !== undefined;
+  }
+
+  /** Leading tokens of a block that the cache may give to others. */
+  countCachedTokens(block: number): number {
+    return this.holder[block]?.tokens.length ?? 0;
+  }
+
+  markShared(block: number): void {
+    for (let entry = this.holder[block]; entry !== undefined; ) {
+      entry.isShared = true;
+      entry = this.entries.get(entry.parent);
+    }
+  }
+
+  private addEntry(
+    sequence: OracleSequence,
+    prefix: readonly number[],
+    block: number,
+    isTail: boolean,
+  ): void {
+    const start = Math.floor((prefix.length - 1) / this.blockSize) * this.blockSize;
+    const tokens = prefix.slice(start);
+    const parent = textOf(sequence.keys, prefix.slice(0, start));
+    for (const entry of this.childrenOf(parent)) {
+      const isWithin = entry.tokens.length < tokens.length && this.isIdle(entry.places[0]);
+      if (entry.isTail && isWithin && countShared(entry.tokens, tokens) === entry.tokens.length) {
+        this.removePlace(entry.places[0], 'superseded');
+      }
+    }
+    const text = textOf(sequence.keys, prefix) + (isTail ? '~' : '');
+    const entry = {
+      text,
+      parent,
+      tokens,
+      isTail,
+      places: [block],
+      idleLimitMs: 0,
+      isShared: false,
+    };
+    this.entries.set(text, entry);
+    this.holder[block] = entry;
+  }
+
+  private childrenOf(text: string): Entry[] {
+    return [...this.entries.values()].filter((entry) => entry.parent === text);
+  }
+
+  private isRooted(sequence: OracleSequence, index: number): boolean {
+    if (index === 0) return true;
+    return index <= sequence.numRegistered && this.holder[sequence.blocks[index - 1]] !== undefined;
+  }
+
+  private removePlace(block: number, reason: string): void {
+    const entry = this.holder[block]!;
+    if (entry.places.length > 1) this.detach(block, reason);
+    else this.removeSubtree(entry, reason);
+  }
+
+  private removeSubtree(entry: Entry, reason: string): void {
+    for (const child of this.childrenOf(entry.text)) this.removeSubtree(child, reason);
+    for (const block of [...entry.places]) this.detach(block, reason);
+    this.entries.delete(entry.text);
+  }
+
+  private detach(block: number, reason: string): void {
+    this.removals[reason]++;
+    const entry = this.holder[block]!;
+    entry.places = entry.places.filter((place) => place !== block);
+    this.holder[block] = undefined;
+    if (this.refs[block] > 0) return;
+    this.leaveQueues(block);
+    this.empty.add(block);
+  }
+
+  private leaveQueues(block: number): void {
+    this.tails = this.tails.filter((at) => at !== block);
+    this.fulls = this.fulls.filter((at) => at !== block);
+    this.deadlines.delete(block);
+  }
+}
+
+export function textOf(keys: string, tokens: readonly number[]): string {
+  return `${keys}:${tokens.join(',')}`;
+}
+
+function countShared(a: readonly number[], b: readonly number[]): number {
+  let i = 0;
+  while (i < a.length && i < b.length && a[i] === b[i]) i++;
+  return i;
+}
