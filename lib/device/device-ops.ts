@@ -2,6 +2,7 @@ import type { DeviceContext } from './device-context.js';
 import type { KvCache } from './kv-cache.js';
 import type * as kv from './kv-op-records.js';
 import {
+  copyBlocksRecord,
   pagedAttentionRecord,
   readKvRecord,
   ropeAndWriteKvRecord,
@@ -21,7 +22,7 @@ import type { OpTensor } from './op-tensor.js';
 import { DeviceResource } from './resource.js';
 import { runSample, type SampleOperands } from './sample-op.js';
 import type { StepResult } from './step-result.js';
-import { Tensor } from './tensor.js';
+import { createTensor, Tensor } from './tensor.js';
 
 /** Operands of an op with real tensors in the place of recorded ones. */
 export type WithTensors<Operands> = {
@@ -104,8 +105,11 @@ export class DeviceOps {
    */
   copyBlocks(o: { cache: KvCache; pairs: Int32Array }): Promise<void> {
     this.#context.assertOwns('cache', o.cache.context);
-    const pairs = Int32Array.from(o.pairs);
-    return this.#run({ kind: 'copyBlocks', rows: pairs.length / 2, cache: o.cache.handle, pairs });
+    const shape = [o.pairs.length / 2, 2];
+    const pairs = createTensor(this.#context, { dtype: 'i32', shape, data: o.pairs });
+    const done = this.#run(copyBlocksRecord(o.cache, pairs.asOpTensor()));
+    pairs.free();
+    return done;
   }
 
   /** Draws one token per row of `logits`, which stay unchanged. */

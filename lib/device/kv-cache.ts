@@ -75,8 +75,9 @@ export function kvBlockBytes(layout: KvLayout): number {
  * @throws {EngineError} `ERR_OUT_OF_MEMORY` when the machine cannot hold it
  */
 export function createKvCache(context: DeviceContext, options: KvCacheOptions): KvCache {
-  checkInteger('numBlocks', options.numBlocks, 2, 2 ** 31 - 1);
   const blockStride = kvBlockBytes(options);
+  // Slots are 32-bit numbers.
+  checkInteger('numBlocks', options.numBlocks, 2, Math.floor((2 ** 31 - 1) / options.blockSize));
   const numBytes = options.numBlocks * blockStride;
   const limitBytes = machineBytes();
   if (numBytes > limitBytes) {
@@ -116,9 +117,9 @@ function checkKvLayout(layout: KvLayout): void {
   }
   checkInteger('numLayers', layout.numLayers, 1, 4096);
   checkInteger('numKvHeads', layout.numKvHeads, 1, 4096);
-  checkInteger('headDim', layout.headDim, 1, 1024);
-  if (layout.headDim % 8 !== 0) {
-    throw new InvalidArgumentError('headDim', layout.headDim, 'a multiple of 8');
+  checkInteger('headDim', layout.headDim, 16, 256);
+  if (layout.headDim % 16 !== 0) {
+    throw new InvalidArgumentError('headDim', layout.headDim, 'a multiple of 16');
   }
   if (dtype !== 'f32' && dtype !== 'f16' && dtype !== 'bf16') {
     throw new InvalidArgumentError('dtype', dtype, "'f32', 'f16' or 'bf16'");

@@ -186,6 +186,17 @@ export function pagedAttentionRecord(o: PagedAttentionOperands): OpRecord {
   };
 }
 
+/**
+ * Whole blocks inside one cache.
+ *
+ * @param pairs i32 `[n, 2]` source, destination; no block is both, and none is a destination twice
+ */
+export function copyBlocksRecord(cache: KvCache, pairs: OpTensor): OpRecord {
+  checkDtype('pairs', pairs, 'i32');
+  checkShape('pairs', pairs, pairs.rows, 2);
+  return { kind: 'copyBlocks', rows: pairs.rows, cache: cache.handle, pairs: pairs.operand };
+}
+
 function checkTables(o: PagedAttentionOperands): void {
   const numSeqs = numSeqsOf(o.contextLens);
   checkDtype('blockTables', o.blockTables, 'i32');

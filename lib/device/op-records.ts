@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from '../errors.js';
 import { dtypeCodes } from './dtype.js';
 import type { KvCache } from './kv-cache.js';
-import { checkInteger, checkNumber, maxExtent } from './limits.js';
+import { checkInteger, checkNumber } from './limits.js';
 import type { NativeBuffer, NativeKvCache } from './native.js';
 import {
   checkDtype,
@@ -23,14 +23,7 @@ import type { Weight } from './weight.js';
 export interface OpRecord {
   readonly kind: string;
   readonly rows: Rows;
-  readonly [field: string]:
-    | Operand
-    | NativeWeight
-    | NativeKvCache
-    | Int32Array
-    | string
-    | number
-    | undefined;
+  readonly [field: string]: Operand | NativeWeight | NativeKvCache | string | number | undefined;
 }
 
 interface NativeWeight {
@@ -219,7 +212,7 @@ export function checkLayer(layer: number, cache: KvCache): void {
 /** Refuses a number of query heads that the cache's KV heads do not divide. */
 export function checkHeads(numHeads: number, cache: KvCache): void {
   const { numKvHeads } = cache.layout;
-  checkInteger('numHeads', numHeads, 1, maxExtent);
+  checkInteger('numHeads', numHeads, 1, 65536);
   if (numHeads % numKvHeads === 0) return;
   throw new InvalidArgumentError('numHeads', numHeads, `a multiple of ${numKvHeads} KV heads`);
 }

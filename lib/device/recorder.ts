@@ -180,8 +180,15 @@ export class Recorder {
         'ERR_SHAPE_MISMATCH',
       );
     }
-    const { rowSize, operand } = o.logits;
-    this.#add({ kind: 'sample', rows: 'logitRows', logits: operand, vocabSize: rowSize }, o.logits);
+    const record: OpRecord = {
+      kind: 'sample',
+      rows: 'logitRows',
+      logits: o.logits.operand,
+      logitSlots: this.step.logitSlots.operand,
+      samplePositions: this.step.samplePositions.operand,
+      vocabSize: o.logits.rowSize,
+    };
+    this.#add(record, o.logits);
     this.#result = { kind: 'logits', activation: o.logits };
   }
 

@@ -1,0 +1,47 @@
+// Memory that the operating system maps: host blocks and read-only files.
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "kv_cache.h"
+#include "mapped_file.h"
+
+HostBlocks::HostBlocks(i32 count, i64 block_bytes)
+    : count_(count), bytes_(static_cast<size_t>(count) * static_cast<size_t>(block_bytes)) {
+  void* data = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (data != MAP_FAILED) data_ = static_cast<u8*>(data);
+}
+
+HostBlocks::~HostBlocks() {
+  if (data_ != nullptr) munmap(data_, bytes_);
+}
+
+std::shared_ptr<MappedFile> MappedFile::open(const std::string& path, Status* status) {
+  const auto refuse = [&](const char* what) {
+    *status = Status::error("ERR_FILE_UNREADABLE", path + ": " + what);
+    return nullptr;
+  };
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return refuse(std::strerror(errno));
+  struct stat info;
+  if (fstat(descriptor, &info) != 0 || !S_ISREG(info.st_mode)) {
+    ::close(descriptor);
+    return refuse("is no regular file");
+  }
+  const size_t bytes = static_cast<size_t>(info.st_size);
+  void* data = nullptr;
+  if (bytes > 0) data = mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, descriptor, 0);
+  const int error = errno;
+  ::close(descriptor);
+  if (data == MAP_FAILED) return refuse(std::strerror(error));
+  return std::shared_ptr<MappedFile>(new MappedFile(static_cast<const u8*>(data), bytes));
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) munmap(const_cast<u8*>(data_), bytes_);
+}

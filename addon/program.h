@@ -1,0 +1,110 @@
+#pragma once
+// A recorded forward pass and its state on the device. Everything but the constructor and
+// input_sections() is for the engine thread.
+
+#include <optional>
+
+#include "engine.h"
+#include "sampling_slots.h"
+#include "step_derivation.h"
+#include "step_result.h"
+
+// What a program gives back beside samples: logits on request, or hidden states always.
+struct ProgramResult {
+  bool is_logits = true;
+  Rows rows;
+  i32 row_size = 0;
+  std::shared_ptr<Buffer> buffer;  // the arena
+  size_t offset = 0;
+};
+
+// Everything that the addon translated from a recording.
+struct ProgramSpec {
+  ProgramLimits limits;
+  StepSections sections;
+  std::shared_ptr<KvCache> kv_cache;  // or null
+  std::shared_ptr<Buffer> arena;
+  std::shared_ptr<Buffer> step_tensors;
+  std::unique_ptr<BlockTables> tables;
+  std::vector<Op> ops;  // the last one is the sample op when the result is logits
+  ProgramResult result;
+  StepBounds bounds;
+};
+
+class StepJob;
+
+class Program {
+ public:
+  Program(std::shared_ptr<Memory> memory, ProgramSpec spec);
+
+  // JavaScript thread too: constant.
+  const ProgramLimits& limits() const { return spec_.limits; }
+  const StepSections& sections() const { return spec_.sections; }
+
+  // JavaScript thread. A step job that nobody uses any more, or a new one.
+  std::shared_ptr<StepJob> take_step_job();
+
+  // Allocates the arena, the step's tensors and the tables.
+  Status open(Engine& engine);
+  // Runs one step: table changes, checks, copies, ops. Writes the result's bytes.
+  Status run_step(Engine& engine, const StepInput& input, std::vector<u8>& result);
+  SamplingSlots& slots() { return slots_; }
+
+ private:
+  Status bind_ops();
+  Status prepare(Engine& engine, const StepInput& input);
+  Status run_ops(Engine& engine, const StepInput& input);
+  Status run_op(Backend& backend, const Op& op, const StepInput& input);
+  Status write_result(Engine& engine, const StepInput& input, std::vector<u8>& result);
+  Status download_samples(Backend& backend, const ResultLayout& layout, i32 num_rows,
+                          bool has_digests, u8* result);
+  void bind_sample_op();
+  void keep_samples(const u8* samples, i32 num_rows);
+
+  const std::shared_ptr<Memory> memory_;
+  ProgramSpec spec_;
+  const StepLayout layout_;
+  StepDerivation derivation_;
+  SamplingSlots slots_;
+  std::shared_ptr<Buffer> draws_;  // what the sample op writes, laid out by draws_layout_
+  const ResultLayout draws_layout_;
+  PreviousSamples previous_;
+  StepCounts counts_;
+  bool is_bound_ = false;
+  std::vector<std::shared_ptr<StepJob>> step_jobs_;  // JavaScript thread
+};
+
+// Opens a program ahead of the queue.
+class OpenProgramJob final : public Job {
+ public:
+  explicit OpenProgramJob(Program& program) : program_(program) {}
+  Status run(Engine& engine) override { return program_.open(engine); }
+
+ private:
+  Program& program_;
+};
+
+// One step on its way; a program keeps a few and uses them again and again.
+class StepJob final : public Job {
+ public:
+  Status run(Engine& engine) override { return program->run_step(engine, input, result); }
+  void let_go() override { program.reset(); }
+
+  std::shared_ptr<Program> program;
+  StepInput input;
+};
+
+class SetSlotJob final : public Job {
+ public:
+  SetSlotJob(std::shared_ptr<Program> program, i32 slot, SlotSetting setting)
+      : program_(std::move(program)), slot_(slot), setting_(std::move(setting)) {}
+  Status run(Engine& engine) override {
+    return program_->slots().set(engine.backend(), slot_, setting_);
+  }
+  void let_go() override { program_.reset(); }
+
+ private:
+  std::shared_ptr<Program> program_;
+  const i32 slot_;
+  const SlotSetting setting_;
+};
