@@ -1,7 +1,7 @@
 import type { EngineCore } from '../engine/index.js';
 import type { Explanation as CacheExplanation } from '../kv/index.js';
 import type { ChatMessage, ChatTool, Section, TextWorker } from '../text/index.js';
-import { idsOf } from './submit-message.js';
+import { copyTokenIds } from './submit-message.js';
 
 /** A prompt to ask about, or to hold: a chat as `chat()` takes it, or a prompt as `generate()` does. */
 export type PromptSpec =
@@ -34,9 +34,7 @@ export async function tokenizeSpec(
   if ('messages' in spec) return text.tokenizeChat({ ...spec, wantSections: true });
   const { prompt } = spec;
   const tokens =
-    typeof prompt === 'string'
-      ? await text.encode(prompt)
-      : Int32Array.from(idsOf('prompt', prompt));
+    typeof prompt === 'string' ? await text.encode(prompt) : copyTokenIds('prompt', prompt);
   return { tokens, sections: [] };
 }
 

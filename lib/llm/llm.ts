@@ -7,7 +7,7 @@ import type { Generation } from './generation.js';
 import { checkOptionKeys, optionKeys } from './option-keys.js';
 import type { ChatOptions, ForkOptions, GenerateOptions } from './options.js';
 import { RequestRunner } from './request-runner.js';
-import { idsOf, needsSections, type RequestDefaults } from './submit-message.js';
+import { copyTokenIds, needsSections, type RequestDefaults } from './submit-message.js';
 
 /** What was loaded, and how. */
 export interface LlmInfo {
@@ -31,7 +31,7 @@ export interface LlmInfo {
 export interface LlmParts {
   readonly core: EngineCore;
   readonly text: TextWorker;
-  readonly defaults: RequestDefaults;
+  readonly defaults: Omit<RequestDefaults, 'owner'>;
   readonly info: LlmInfo;
   /** Frees model and device, after the engine was closed. */
   readonly free: () => Promise<void>;
@@ -105,9 +105,7 @@ export class Llm {
    * a seed of its own unless one is given. A generation that has ended is continued by its `prefix`.
    */
   fork(generation: Generation, options: ForkOptions = {}): Generation {
-    this.#requireOpen();
-    checkOptionKeys(options, optionKeys.fork);
-    return this.#runner.fork(generation, options);
+    return this.#runner.fork(generation, options, () => this.#check(options, optionKeys.fork));
   }
 
   /** What is cached of a prompt, where it first differs from what is, and why. */
@@ -187,9 +185,7 @@ export class Llm {
   }
 
   async #encode(prompt: unknown, { prefix }: GenerateOptions): Promise<Int32Array> {
-    if (typeof prompt !== 'string') {
-      return Int32Array.from(idsOf('prompt', prompt as readonly number[]));
-    }
+    if (typeof prompt !== 'string') return copyTokenIds('prompt', prompt as readonly number[]);
     if (prompt === '' && !prefix) {
       throw new EngineError('ERR_EMPTY_PROMPT', 'the prompt has 0 characters; expected at least 1');
     }

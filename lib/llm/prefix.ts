@@ -1,4 +1,4 @@
-import { EngineError } from '../errors.js';
+import { EngineError, InvalidArgumentError } from '../errors.js';
 
 /** What a {@link Prefix} is made of. */
 export interface PrefixParts {
@@ -6,6 +6,8 @@ export interface PrefixParts {
   readonly tokens: readonly Int32Array[];
   readonly stopTokenId: number | undefined;
   readonly salt: string | undefined;
+  /** The engine that can continue it: handles mean nothing to another. */
+  readonly owner: object;
   /** The engine's handle, when the request asked to keep the prefix. */
   readonly handle: number | undefined;
   /** Lets the engine's handle go. */
@@ -57,9 +59,17 @@ export class Prefix {
    *
    * @internal
    * @param added tokens that follow; a stop token that the reply already has is left out
+   * @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` when another model made it
    * @throws {EngineError} `ERR_PREFIX_RELEASED` after `dispose()`
    */
-  continueWith(added: Int32Array): Continuation {
+  continueWith(added: Int32Array, owner: object): Continuation {
+    if (owner !== this.#parts.owner) {
+      throw new InvalidArgumentError(
+        'prefix',
+        'of another model',
+        'the prefix of a reply of this one',
+      );
+    }
     if (this.#isDisposed) {
       throw new EngineError('ERR_PREFIX_RELEASED', 'this prefix was disposed');
     }

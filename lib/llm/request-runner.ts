@@ -1,5 +1,5 @@
 import type { EngineCore, SamplingParams } from '../engine/index.js';
-import { EngineError } from '../errors.js';
+import { EngineError, InvalidArgumentError } from '../errors.js';
 import type { DecodeBatch } from '../text/index.js';
 import { ChoiceBuilder } from './choice-builder.js';
 import { Generation } from './generation.js';
@@ -31,12 +31,17 @@ export class RequestRunner {
   readonly #core: EngineCore;
   readonly #hub: StreamHub;
   readonly #defaults: RequestDefaults;
-  readonly #origins = new WeakMap<RequestState, Origin>();
+  /** Its requests; `undefined` until they are in tokens. */
+  readonly #origins = new WeakMap<RequestState, Origin | undefined>();
   #numRequests = 0;
 
-  constructor(core: EngineCore, decodeBatch: DecodeBatch, defaults: RequestDefaults) {
+  constructor(
+    core: EngineCore,
+    decodeBatch: DecodeBatch,
+    defaults: Omit<RequestDefaults, 'owner'>,
+  ) {
     this.#core = core;
-    this.#defaults = defaults;
+    this.#defaults = { ...defaults, owner: core };
     this.#hub = new StreamHub(decodeBatch);
     core.onStep((output) => this.#hub.receive(output));
   }
@@ -69,19 +74,33 @@ export class RequestRunner {
     return new Generation(id, state);
   }
 
-  /** Splits a running choice; see `Llm.fork`. */
-  fork(parent: Generation, options: ForkOptions): Generation {
-    const { id, state } = this.#open(options.signal);
-    if (!state.isSettled) {
-      this.#hub.afterNextTokens(parent.id, () => {
-        try {
-          if (!state.isSettled) this.#fork(id, state, parent, options);
-        } catch (error) {
-          state.fail(error);
-        }
-      });
-    }
+  /**
+   * Splits a running choice; see `Llm.fork`.
+   *
+   * @param check throws when the call itself is refused
+   */
+  fork(parent: Generation, options: ForkOptions, check: () => void): Generation {
+    const { id, state } = this.#open(options?.signal);
+    const guarded = (act: () => void) => {
+      try {
+        if (!state.isSettled) act();
+      } catch (error) {
+        state.fail(error);
+      }
+    };
+    guarded(() => {
+      check();
+      this.#requireOwn(parent);
+      const act = () => guarded(() => this.#fork(id, state, parent, options));
+      this.#hub.afterNextTokens(parent.id, act);
+    });
     return new Generation(id, state);
+  }
+
+  /** @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` when the generation is another model's */
+  #requireOwn(generation: Generation): void {
+    if (generation instanceof Generation && this.#origins.has(generation.state)) return;
+    throw new InvalidArgumentError('generation', generation, 'a generation of this model');
   }
 
   #open(signal: AbortSignal | undefined): { id: number; state: RequestState } {
@@ -94,6 +113,7 @@ export class RequestRunner {
       },
       signal,
     );
+    this.#origins.set(state, undefined);
     this.#hub.add(id, state);
     state.watchSignal();
     return { id, state };
@@ -166,6 +186,7 @@ export class RequestRunner {
       tokens: [...promptParts, Int32Array.from(output)],
       stopTokenId,
       salt,
+      owner: this.#core,
       handle,
       release: (id) => this.#core.releaseHandle(id),
     });

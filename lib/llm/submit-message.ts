@@ -19,6 +19,8 @@ export interface RequestDefaults {
   readonly sampling: SamplingDefaults;
   readonly salt: string | undefined;
   readonly contextLen: number;
+  /** Whose prefixes can be continued. */
+  readonly owner: object;
 }
 
 /** A request as the engine and the reply need it. */
@@ -39,7 +41,11 @@ export function makeSubmission(
   options: GenerateOptions,
   defaults: RequestDefaults,
 ): Submission {
-  const { continueFrom, promptTokens, parts } = continuationOf(options.prefix, prompt.tokens);
+  const { continueFrom, promptTokens, parts } = continuationOf(
+    options.prefix,
+    prompt.tokens,
+    defaults.owner,
+  );
   const message = withoutUndefined({
     id,
     promptTokens,
@@ -47,7 +53,7 @@ export function makeSubmission(
     maxTokens: options.maxTokens ?? defaults.contextLen,
     n: options.n,
     sampling: samplingOf(options, defaults.sampling),
-    stopTokenIds: idsOf('stopTokenIds', options.stopTokenIds ?? []),
+    stopTokenIds: [...copyTokenIds('stopTokenIds', options.stopTokenIds ?? [])],
     ignoreEos: options.ignoreEos,
     minTokens: options.minTokens,
     salt: saltOf(options, defaults.salt),
@@ -62,11 +68,15 @@ export function makeSubmission(
   return { message, promptParts: parts };
 }
 
-function continuationOf(prefix: Prefix | undefined, tokens: Int32Array): Continuation {
+function continuationOf(
+  prefix: Prefix | undefined,
+  tokens: Int32Array,
+  owner: object,
+): Continuation {
   if (prefix === undefined) {
     return { continueFrom: undefined, promptTokens: tokens, parts: [tokens] };
   }
-  if (prefix instanceof Prefix) return prefix.continueWith(tokens);
+  if (prefix instanceof Prefix) return prefix.continueWith(tokens, owner);
   throw new InvalidArgumentError('prefix', prefix, 'the prefix of a reply');
 }
 
@@ -100,13 +110,16 @@ export function saltOf(
  *
  * @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` naming the first that is no integer
  */
-export function idsOf(field: string, ids: Int32Array | readonly number[]): number[] {
-  if (!Array.isArray(ids) && !(ids instanceof Int32Array)) {
-    throw new InvalidArgumentError(field, ids, 'an array of token ids');
+export function copyTokenIds(field: string, ids: Int32Array | readonly number[]): Int32Array {
+  if (ids instanceof Int32Array) return ids.slice();
+  if (!Array.isArray(ids)) throw new InvalidArgumentError(field, ids, 'an array of token ids');
+  const copy = new Int32Array(ids.length);
+  for (let i = 0; i < ids.length; i++) {
+    copy[i] = ids[i];
+    if (copy[i] === ids[i]) continue;
+    throw new InvalidArgumentError(`${field}[${i}]`, ids[i], 'a token id');
   }
-  const found = ids.findIndex((id) => !Number.isInteger(id) || id !== (id | 0));
-  if (found < 0) return [...ids];
-  throw new InvalidArgumentError(`${field}[${found}]`, ids[found], 'a token id');
+  return copy;
 }
 
 /** Whether a request's cache option needs to know where the parts of the chat lie. */

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { EngineError, InvalidArgumentError } from '../errors.js';
+import type { ChatMessage } from './chat-messages.js';
 import { fromPlainError, type TextCall, type TextRequest, type TextResponse } from './protocol.js';
 import { type ChatRequest, TextCore, type TokenizedChat } from './text-core.js';
 import { readTokenizerFiles, type TokenizerFiles } from './tokenizer-files.js';
@@ -170,6 +171,8 @@ function isSmall({ messages, tools = [] }: ChatRequest): boolean {
   if (messages.length >= maxInlineMessages) return false;
   let bytes = 0;
   for (const part of [...messages, ...tools]) {
+    const { content } = part as Partial<ChatMessage>;
+    if (typeof content === 'string' && content.length >= maxInlineBytes) return false;
     bytes += Buffer.byteLength(JSON.stringify(part) ?? '');
     if (bytes >= maxInlineBytes) return false;
   }

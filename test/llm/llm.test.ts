@@ -165,6 +165,18 @@ describe('a prefix', () => {
     expect(llm.stats().cache.numPinned).toBe(0);
   });
 
+  test('belongs to the model that made it', async () => {
+    const [llm, other] = [await openArithmeticLlm(), await openArithmeticLlm()];
+    const { prefix } = await llm.chat([facts, user('x')], { ...some, keepPrefix: true });
+    await expect(other.chat([user('y')], { prefix })).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+      field: 'prefix',
+    });
+    const running = llm.chat([user('y')], some);
+    await expect(other.fork(running)).rejects.toMatchObject({ field: 'generation' });
+    await running;
+  });
+
   test('has the salt of its request', async () => {
     const llm = await openArithmeticLlm();
     const options = { ...some, salt: 'one', keepPrefix: true };
