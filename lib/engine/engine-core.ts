@@ -193,6 +193,7 @@ export class EngineCore {
 
   stats(): EngineStats {
     this.#handles.expire();
+    this.#cache.expire();
     return {
       numRunning: this.#scheduler.running.length,
       numWaiting: this.#scheduler.waiting.length,

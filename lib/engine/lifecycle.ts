@@ -229,12 +229,11 @@ export class Lifecycle {
     }
     const table = this.#scheduler.stop(sequence, 'ended');
     const tail = { tokens: sequence.tokens.view(), numTokens: sequence.numComputed };
-    const isTagged = tag !== undefined && retainMs !== undefined && !keepPrefix;
-    if (isTagged) {
+    if (retainMs !== undefined && !keepPrefix) {
       this.#cache.registerTail(table, tail.tokens, tail.numTokens);
       this.#tryPin(table, tag, retainMs);
     }
-    this.#cache.free(table, { tail, retainMs: isTagged ? undefined : retainMs, maxIdleMs });
+    this.#cache.free(table, { tail, maxIdleMs });
   }
 
   /** Pins a finished sequence's blocks and gives the handle that the caller asked for. */

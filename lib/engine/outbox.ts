@@ -18,7 +18,7 @@ export class Outbox {
     queueMicrotask(() => this.deliver());
   }
 
-  /** Delivers what has been collected. A listener's exception does not reach the engine: it becomes uncaught. */
+  /** Delivers what has been collected. A listener's exception becomes a warning: the engine goes on. */
   deliver(): void {
     this.#isScheduled = false;
     if (this.#events.length === 0) return;
@@ -28,9 +28,8 @@ export class Outbox {
       try {
         listener(output);
       } catch (error) {
-        queueMicrotask(() => {
-          throw error;
-        });
+        const reason = (error as Error | undefined)?.stack ?? String(error);
+        process.emitWarning(`a listener of engine events threw: ${reason}`);
       }
     }
   }

@@ -1,9 +1,14 @@
 import {
   EngineCore,
   type EngineCoreOptions,
+  type Executor,
+  type ExecutorLimits,
   errorOf,
   type FinishedEvent,
   type SamplingParams,
+  type SlotParams,
+  type StepBatch,
+  type StepOutcome,
   type SubmitMessage,
   type TokenLogprobs,
 } from '../../lib/engine/index.js';
@@ -120,6 +125,8 @@ export interface ArithmeticEngineOptions extends ArithmeticExecutorOptions {
   contextLen?: number;
   eosTokenIds?: number[];
   engine?: Partial<EngineCoreOptions>;
+  /** Sees each step before it is submitted, and may change it. */
+  onSubmit?: (step: StepBatch) => void;
 }
 
 /** An engine over the arithmetic model. */
@@ -127,12 +134,41 @@ export function arithmeticEngine(options: ArithmeticEngineOptions) {
   const { numBlocks, blockSize, contextLen = 512, eosTokenIds = [] } = options;
   const executor = new ArithmeticExecutor(options);
   const core = new EngineCore({
-    executor,
+    executor: new WatchedExecutor(executor, options.onSubmit ?? (() => {})),
     model: { vocabSize: executor.vocabSize, contextLen, eosTokenIds },
     kv: { numBlocks, blockSize },
     ...options.engine,
   });
   return { core, executor, client: new Client(core) };
+}
+
+/** Lets a test see, or spoil, each step between the engine and its executor. */
+export class WatchedExecutor implements Executor {
+  constructor(
+    readonly inner: Executor,
+    readonly onSubmit: (step: StepBatch) => void,
+  ) {}
+
+  get limits(): ExecutorLimits {
+    return this.inner.limits;
+  }
+
+  createStep(): StepBatch {
+    return this.inner.createStep();
+  }
+
+  submit(step: StepBatch): Promise<StepOutcome> {
+    this.onSubmit(step);
+    return this.inner.submit(step);
+  }
+
+  setSamplingSlot(slot: number, params: SlotParams): void {
+    this.inner.setSamplingSlot(slot, params);
+  }
+
+  close(): Promise<void> {
+    return this.inner.close();
+  }
 }
 
 /** A small deterministic generator of numbers in [0, 1): mulberry32. */
