@@ -111,11 +111,13 @@ describe('non-finite logits', () => {
 describe('a listener that throws', () => {
   test('does not stop the engine', async () => {
     const { client, core } = arithmeticEngine({ numBlocks: 64, blockSize: 8 });
+    let numThrown = 0;
     core.onStep(() => {
-      throw new Error('mine');
+      if (numThrown++ === 0) throw new Error('mine');
     });
     const { tokens } = await client.runOne(promptOf(5), { maxTokens: 3 });
     expect(tokens).toHaveLength(3);
+    expect(numThrown).toBe(3);
   });
 });
 
