@@ -22,6 +22,7 @@ export interface LlmInfo {
   readonly contextLen: number;
   readonly blockSize: number;
   readonly numKvBlocks: number;
+  readonly kvBlockBytes: number;
   readonly kvCacheBytes: number;
   /** Of everything that keys and values depend on. */
   readonly fingerprint: string;

@@ -127,6 +127,7 @@ function infoOf(
     contextLen: model.contextLen,
     blockSize: kv.blockSize,
     numKvBlocks: kv.numBlocks,
+    kvBlockBytes: kv.blockBytes,
     kvCacheBytes: kv.numBlocks * kv.blockBytes,
     fingerprint: model.fingerprint,
   };

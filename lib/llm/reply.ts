@@ -39,11 +39,8 @@ export interface Choice {
   readonly prefix: Prefix;
 }
 
-/** A request that ended well. Its own `text`, `finishReason` and `prefix` are those of choice 0. */
-export interface Reply {
-  readonly text: string;
-  readonly finishReason: FinishReason;
-  readonly prefix: Prefix;
+/** A request that ended well: what it says of a choice is that of choice 0. */
+export interface Reply extends Omit<Choice, 'index'> {
   readonly choices: readonly Choice[];
   readonly usage: Usage;
 }

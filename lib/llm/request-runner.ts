@@ -174,8 +174,8 @@ export class RequestRunner {
     const origin = this.#origins.get(state)!;
     const choices = builders.map((builder) => this.#makeChoice(origin, builder));
     const usages = builders.map((builder) => builder.finished!.usage);
-    const [{ text, finishReason, prefix }] = choices;
-    return { text, finishReason, prefix, choices, usage: sumUsage(usages, origin.tokenizeMs) };
+    const [{ index: _, ...first }] = choices;
+    return { ...first, choices, usage: sumUsage(usages, origin.tokenizeMs) };
   }
 
   #makeChoice({ promptParts, salt }: Origin, builder: ChoiceBuilder): Choice {

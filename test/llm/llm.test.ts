@@ -75,7 +75,7 @@ describe('turns', () => {
     expect(first.finishReason).toBe('stop');
     const next = [...messages, assistant(first.text), user('Are you sure?')];
     const second = await llm.chat(next, some);
-    const known = first.usage.promptTokens + first.choices[0].tokenIds.length;
+    const known = first.usage.promptTokens + first.tokenIds.length;
     expect(second.usage.cachedTokens).toBe(known);
     expect(second.usage.computedTokens).toBe(second.usage.promptTokens - known);
   });
@@ -117,13 +117,13 @@ describe('a prefix', () => {
       const { prefix } = await llm.chat(messages, { ...some, keepPrefix });
       replies.push(await llm.chat([user('Sure?')], { ...some, prefix, digests: true }));
     }
-    expect(replies[1].choices[0].digests).toEqual(replies[0].choices[0].digests);
+    expect(replies[1].digests).toEqual(replies[0].digests);
     expect(replies[1].usage.promptTokens).toBe(replies[0].usage.promptTokens);
     const cold = await openArithmeticLlm();
     const { prefix } = await cold.chat(messages, { ...some, cache: 'off' });
     const alone = await cold.chat([user('Sure?')], { ...some, prefix, digests: true });
     expect(alone.usage.cachedTokens).toBe(0);
-    expect(alone.choices[0].digests).toEqual(replies[0].choices[0].digests);
+    expect(alone.digests).toEqual(replies[0].digests);
   });
 
   test('may be continued twice at the same time', async () => {
@@ -405,7 +405,7 @@ describe('bad input', () => {
     await expect(llm.generate(prompt, { maxTokens: 100 })).rejects.toMatchObject({
       code: 'ERR_POOL_TOO_SMALL',
     });
-    expect((await llm.generate(prompt, some)).choices[0].tokenIds).toHaveLength(20);
+    expect((await llm.generate(prompt, some)).tokenIds).toHaveLength(20);
   });
 
   test('refuses what the queue cannot hold', async () => {
