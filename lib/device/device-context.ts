@@ -17,8 +17,13 @@ export class DeviceContext {
 
   /** @throws {EngineError} `ERR_CLOSED` after `close()` */
   get handle(): NativeDevice {
-    if (this.isClosed) throw new EngineError('ERR_CLOSED', 'the device is closed');
+    this.assertOpen();
     return this.#handle;
+  }
+
+  /** @throws {EngineError} `ERR_CLOSED` after `close()` */
+  assertOpen(): void {
+    if (this.isClosed) throw new EngineError('ERR_CLOSED', 'the device is closed');
   }
 
   /** Refuses things of another device: their memory is not reachable from this one. */

@@ -74,6 +74,7 @@ export function recordProgram(
   kvCache: KvCache | undefined,
   define: (recorder: Recorder) => void,
 ): Program {
+  context.assertOpen();
   checkLimits(limits);
   if (kvCache !== undefined) context.assertOwns('kvCache', kvCache.context);
   const recorder = new Recorder(context, limits, kvCache);

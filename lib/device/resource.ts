@@ -29,7 +29,7 @@ export abstract class DeviceResource<Handle> {
    */
   get handle(): Handle {
     if (this.#isFreed) throw new EngineError('ERR_CLOSED', `the ${this.kind} was freed`);
-    if (this.context.isClosed) throw new EngineError('ERR_CLOSED', 'the device is closed');
+    this.context.assertOpen();
     return this.#handle;
   }
 

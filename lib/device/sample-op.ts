@@ -37,8 +37,9 @@ export async function runSample(context: DeviceContext, o: SampleOperands): Prom
   };
   const memory = allocateResult(shape);
   const draw = {
+    kind: 'sample',
+    rows: numRows,
     logits: logits.operand,
-    numRows,
     vocabSize,
     slots: o.slots.map((slot, i) => toNativeSlot(`slots[${i}]`, slot, vocabSize)),
     rowSlots: o.rowSlots,
