@@ -29,7 +29,8 @@ set(PA_CPU_ISA_SOURCES
   rope_kernel.cpp)
 list(TRANSFORM PA_CPU_ISA_SOURCES PREPEND ${PA_CPU_DIR}/)
 
-set(PA_CPU_FLAGS -O3 -ffp-contract=off -fno-math-errno -fPIC -Wall -Wextra -Wno-psabi)
+set(PA_CPU_OPTIMIZATION -O3 CACHE STRING "optimization of the CPU backend, whatever the build type")
+set(PA_CPU_FLAGS ${PA_CPU_OPTIMIZATION} -ffp-contract=off -fno-math-errno -fPIC -Wall -Wextra -Wno-psabi)
 
 add_library(paged_attention_cpu OBJECT ${PA_CPU_SOURCES})
 target_compile_options(paged_attention_cpu PRIVATE ${PA_CPU_FLAGS})
@@ -41,10 +42,13 @@ function(pa_add_isa name level)
   set_target_properties(paged_attention_cpu_${name} PROPERTIES CXX_STANDARD 20
     CXX_STANDARD_REQUIRED ON)
   target_sources(paged_attention_cpu INTERFACE $<TARGET_OBJECTS:paged_attention_cpu_${name}>)
+  list(APPEND PA_CPU_ISAS ${name})
+  set(PA_CPU_ISAS ${PA_CPU_ISAS} PARENT_SCOPE)
 endfunction()
 
 set_target_properties(paged_attention_cpu PROPERTIES CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON)
-pa_add_isa(portable 0)
+# GCC 12's SLP vectorizer changed bits of lane-wise code in vector types: not here.
+pa_add_isa(portable 0 -fno-tree-slp-vectorize)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
   set(PA_AVX2_FLAGS -mavx2 -mfma -mf16c)
   # GCC 12 warns of its own headers' undefined vectors.
