@@ -4,10 +4,8 @@ A greedy reply is right exactly when the most likely token is right at every pla
 reply, so one forward pass over the row with the right replies in it tells.
 """
 
-import argparse
 import copy
 from collections import defaultdict
-from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
@@ -63,29 +61,3 @@ def evaluate_rows(model: Llama, tokenizer: Tokenizer, row_tokens: int, num_rows:
                     print(f"{question!r} -> {tokenizer.decode(best.tolist())!r}")
     stream.close()
     return ", ".join(f"{k} {100 * right[k] / total[k]:.1f}% of {total[k]}" for k in sorted(total))
-
-
-def main() -> None:
-    from export import load_model
-    from model import Shape
-    import json
-
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--lengths", type=int, nargs="*", default=[256, 512, 1024, 2048, 4096])
-    parser.add_argument("--rows", type=int, default=32)
-    parser.add_argument("--show", type=int, default=0)
-    args = parser.parse_args()
-    config = json.loads((args.folder / "config.json").read_text())
-    shape = Shape(config["vocab_size"], config["hidden_size"], config["num_hidden_layers"],
-                  config["num_attention_heads"], config["num_key_value_heads"],
-                  config["head_dim"], config["intermediate_size"], config["rope_theta"])
-    tokenizer_file = Path(__file__).parent.parent.parent / "models" / "recall" / "tokenizer.json"
-    tokenizer = Tokenizer.from_file(str(tokenizer_file))
-    model = load_model(args.folder, shape)
-    for length in args.lengths:
-        print(length, evaluate_rows(model, tokenizer, length, args.rows, show=args.show))
-
-
-if __name__ == "__main__":
-    main()

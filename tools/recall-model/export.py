@@ -26,12 +26,17 @@ def export_model(model: Llama, tokenizer: Tokenizer, folder: Path) -> None:
     (folder / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")
 
 
-def load_model(folder: Path, shape: Shape) -> Llama:
-    """The full-precision weights of a run where they are, else the exported ones."""
-    model = Llama(shape)
-    if (folder / "optimizer.pt").exists():
-        model.load_state_dict(torch.load(folder / "optimizer.pt")["model"])
-        return model
+def load_exported(folder: Path) -> Llama:
+    """The model of an exported folder, as float32."""
+    config = json.loads((folder / "config.json").read_text())
+    model = Llama(Shape.from_config(config))
     tensors = load_file(str(folder / "model.safetensors"))
     model.load_state_dict({k.removeprefix("model."): v.float() for k, v in tensors.items()})
+    return model
+
+
+def load_run(folder: Path) -> Llama:
+    """The full-precision weights of a training run."""
+    model = load_exported(folder)
+    model.load_state_dict(torch.load(folder / "run.pt")["model"])
     return model

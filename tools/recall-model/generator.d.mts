@@ -82,6 +82,8 @@ export interface ConversationOptions {
   targetTokens: number;
   numFacts: number;
   numTurns: number;
+  /** At most so many kinds of facts occur; default all. */
+  numKinds?: number;
   format?: AnswerFormat;
   /** Of the turns; default 0.25. */
   absentFraction?: number;

@@ -122,6 +122,7 @@ export function generateRemoved(options) {
  * @property {number} targetTokens of the text; 0 adds no filler
  * @property {number} numFacts
  * @property {number} numTurns
+ * @property {number} [numKinds] at most so many kinds of facts occur; default all
  * @property {AnswerFormat} [format] default 'plain'
  * @property {number} [absentFraction] of the turns; default 0.25
  * @property {boolean} [clock] a line with the time stands in front of the text; default false
@@ -144,7 +145,7 @@ export function drawClockLine(random) {
 export function drawConversation(random, options) {
   const { split, targetTokens, numFacts, numTurns, absentFraction = 0.25 } = options;
   const { format = 'plain', clock = false, inUserMessage = false } = options;
-  const scene = drawScene(random, { split, numFacts, targetTokens });
+  const scene = drawScene(random, { split, numFacts, targetTokens, numKinds: options.numKinds });
   if (clock) scene.sentences.unshift(drawClockLine(random));
   const jsonInSystem = format === 'json' && !inUserMessage && random.chance(0.5);
   const request = format === 'json' ? random.pick(jsonRequests) : '';

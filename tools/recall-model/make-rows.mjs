@@ -42,10 +42,11 @@ export function drawRow(random, split, rowTokens, level) {
   return drawConversation(random, {
     split,
     numFacts: level > 0 && random.chance(0.01) ? 0 : numFacts,
+    numKinds: random.chance(level > 0 ? 0.4 : 0.7) ? random.integer(1, 3) : undefined,
     targetTokens: hasFiller ? mostTokens : 0,
     numTurns: Math.ceil((rowTokens - mostTokens) / tokensPerTurn) + 2,
     format: level > 0 ? drawFormat(random) : 'plain',
-    absentFraction: level > 0 ? 0.25 : 0.1,
+    absentFraction: level > 0 ? 0.25 : 0.03,
     clock: random.chance(0.1),
     inUserMessage: random.chance(0.06),
   });

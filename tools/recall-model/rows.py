@@ -32,6 +32,32 @@ class RowStream:
         self.process.wait()
 
 
+def draw_copy_rows(
+    num_rows: int, row_tokens: int, first_id: int, vocab_size: int, digit_ids: list[int],
+    rng: np.random.Generator,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows of meaningless spans that come again in random order: they teach to copy.
+
+    The mask holds the tokens that a reader of the row can foretell: those of a repeated span after
+    its first one, or first two where the row is made of digits.
+    """
+    ids = np.zeros((num_rows, row_tokens), dtype=np.int64)
+    mask = np.zeros((num_rows, row_tokens), dtype=bool)
+    for row in range(num_rows):
+        is_digits = rng.random() < 0.3
+        alphabet = digit_ids if is_digits else np.arange(first_id, vocab_size)
+        num_given = 2 if is_digits else 1
+        spans = [rng.choice(alphabet, rng.integers(3, 9)) for _ in range(rng.integers(2, 9))]
+        order, filled, index = list(range(len(spans))), 0, 0
+        while filled < row_tokens:
+            span = spans[order[index] if index < len(order) else rng.integers(len(spans))]
+            end = min(row_tokens, filled + len(span))
+            ids[row, filled:end] = span[: end - filled]
+            mask[row, filled + num_given:end] = index >= len(order)
+            filled, index = end, index + 1
+    return torch.from_numpy(ids), torch.from_numpy(mask)
+
+
 def draw_positions(
     ids: torch.Tensor, stop_id: int, max_positions: int, fraction: float, rng: np.random.Generator
 ) -> torch.Tensor:

@@ -56,12 +56,14 @@ function drawPeople(random, split, numPeople) {
  * @param {Random} random
  * @param {Split} split
  * @param {number} numFacts
+ * @param {number} [numKinds] at most so many kinds occur; default all
  * @returns {Fact[]} at most one per person and kind
  */
-export function drawFacts(random, split, numFacts) {
-  const factsPerPerson = random.pick([1, 1.5, 2, 3, 4]);
+export function drawFacts(random, split, numFacts, numKinds = kindNames.length) {
+  const factsPerPerson = Math.min(numKinds, random.pick([1, 1.5, 2, 3, 4]));
+  const kinds = random.shuffle(kindNames).slice(0, numKinds);
   const people = drawPeople(random, split, Math.ceil(numFacts / factsPerPerson));
-  const pairs = people.flatMap((name) => kindNames.map((kind) => ({ name, kind })));
+  const pairs = people.flatMap((name) => kinds.map((kind) => ({ name, kind })));
   return random
     .shuffle(pairs)
     .slice(0, numFacts)
@@ -80,12 +82,12 @@ export function drawFacts(random, split, numFacts) {
 
 /**
  * @param {Random} random
- * @param {{ split: Split, numFacts: number, targetTokens: number }} options
+ * @param {{ split: Split, numFacts: number, targetTokens: number, numKinds?: number }} options
  *   `targetTokens`: filler is added until the text is about that long; 0 adds none
  * @returns {Scene}
  */
-export function drawScene(random, { split, numFacts, targetTokens }) {
-  const facts = drawFacts(random, split, numFacts);
+export function drawScene(random, { split, numFacts, targetTokens, numKinds }) {
+  const facts = drawFacts(random, split, numFacts, numKinds);
   const separator = random.chance(0.8) ? ' ' : '\n';
   /** @type {{ sentence: string, fact?: Fact }[]} */
   const entries = facts.map((fact) => ({ sentence: fact.sentence, fact }));

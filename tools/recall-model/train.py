@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 
 from evaluate import evaluate_rows
-from export import export_model, load_model
+from export import export_model, load_run
 from model import Llama, Shape
 from optimizer import Optimizers
-from rows import RowStream, draw_positions
+from rows import RowStream, draw_copy_rows, draw_positions
 from tokenizers import Tokenizer
 
 HERE = Path(__file__).parent
@@ -41,25 +41,37 @@ class Trainer:
         self.args = args
         self.tokenizer = Tokenizer.from_file(str(MODEL_FOLDER / "tokenizer.json"))
         self.stop_id = self.tokenizer.token_to_id(".")
+        self.digit_ids = [self.tokenizer.token_to_id(digit) for digit in "0123456789"]
+        self.first_word_id = self.tokenizer.token_to_id("<|end|>") + 1
         shape = Shape(vocab_size=self.tokenizer.get_vocab_size(), **json.loads(args.shape))
-        self.model = load_model(args.start, shape) if args.start else Llama(shape)
+        self.model = load_run(args.start) if args.start else Llama(shape)
         self.optimizers = Optimizers(self.model, args.muon_lr, args.adam_lr)
         self.rng = np.random.default_rng(args.seed)
         self.started = time.time()
         self.num_steps = 0
-        if args.start and (args.start / "optimizer.pt").exists():
-            state = torch.load(args.start / "optimizer.pt")
+        if args.start:
+            state = torch.load(args.start / "run.pt")
             self.optimizers.load_state_dict(state["optimizers"])
             self.num_steps = state["num_steps"]
         num_parameters = sum(p.numel() for p in self.model.parameters())
-        print(f"{num_parameters} parameters, {shape}", flush=True)
+        print(f"{num_parameters} parameters, {self.model.shape}", flush=True)
 
     def out_of_time(self) -> bool:
         minutes = self.args.minutes
         return minutes is not None and time.time() - self.started > 60 * minutes
 
-    def train_step(self, forward, stage: dict, stream: RowStream, factor: float) -> float:
-        ids, is_reply = stream.read(stage["rows"])
+    def read_batch(self, stage: dict, stream: RowStream, num_rows: int):
+        num_copy_rows = round(num_rows * stage.get("copy", 0))
+        ids, is_reply = stream.read(num_rows - num_copy_rows)
+        if not num_copy_rows:
+            return ids, is_reply
+        drawn = draw_copy_rows(num_copy_rows, stream.row_tokens, self.first_word_id,
+                               self.model.shape.vocab_size, self.digit_ids, self.rng)
+        return torch.cat([ids, drawn[0]]), torch.cat([is_reply, drawn[1]])
+
+    def train_step(self, forward, stage: dict, stream: RowStream, num_rows: int,
+                   factor: float) -> float:
+        ids, is_reply = self.read_batch(stage, stream, num_rows)
         positions = draw_positions(ids, self.stop_id, self.model.shape.max_positions,
                                    stage.get("jumps", 0.5), self.rng)
         cos, sin = self.model.rope(positions)
@@ -71,46 +83,58 @@ class Trainer:
         self.optimizers.step(factor)
         return loss.item()
 
+    def rate_factor(self, stage: dict, progress: float) -> float:
+        """The learning rate falls or rises evenly between the stage's two bounds."""
+        first, last = stage.get("lr", [1.0, 1.0])
+        return (first + (last - first) * progress) * min(1.0, (self.num_steps + 1) / WARMUP_STEPS)
+
     def run_stage(self, index: int, stage: dict) -> None:
+        """`batches` lists [row_tokens, num_rows, share]; each step draws one by its share."""
         print(f"stage {index}: {stage}", flush=True)
         seed = f"{self.args.seed}/{self.num_steps}/{index}"
-        stream = RowStream(stage["row_tokens"], seed, "train", stage.get("level", 1))
+        streams = [RowStream(row_tokens, f"{seed}/{row_tokens}", "train", stage.get("level", 1))
+                   for row_tokens, _, _ in stage["batches"]]
+        shares = np.array([share for _, _, share in stage["batches"]], dtype=float)
         forward = torch.compile(self.model, dynamic=False) if self.args.compile else self.model
-        losses, since, first_step = [], time.time(), self.num_steps
-        for step in range(stage["steps"]):
-            if self.out_of_time():
-                break
-            progress = step / stage["steps"]
-            low, high = stage.get("lr", [1.0, 1.0])[-1], stage.get("lr", [1.0, 1.0])[0]
-            factor = high + (low - high) * progress
-            factor *= min(1.0, (self.num_steps + 1) / WARMUP_STEPS)
-            losses.append(self.train_step(forward, stage, stream, factor))
+        losses: dict[int, list[float]] = {}
+        stage_started = since = time.time()
+        num_tokens, step, progress = 0, 0, 0.0
+        while progress < 1.0 and not self.out_of_time():
+            choice = self.rng.choice(len(streams), p=shares / shares.sum())
+            row_tokens, num_rows, _ = stage["batches"][choice]
+            loss = self.train_step(forward, stage, streams[choice], num_rows,
+                                   self.rate_factor(stage, progress))
+            losses.setdefault(row_tokens, []).append(loss)
+            num_tokens, step = num_tokens + row_tokens * num_rows, step + 1
             self.num_steps += 1
+            progress = step / stage["steps"]
+            if "minutes" in stage:
+                progress = max(progress, (time.time() - stage_started) / 60 / stage["minutes"])
             if self.num_steps % self.args.log_steps == 0:
-                speed = stage["rows"] * stage["row_tokens"] * len(losses) / (time.time() - since)
+                means = ", ".join(f"{t}: {np.mean(losses[t]):.4f}" for t in sorted(losses))
                 minutes = (time.time() - self.started) / 60
-                print(f"{minutes:6.1f} min  step {self.num_steps}  loss {np.mean(losses):.4f}  "
-                      f"{speed:.0f} tokens/s", flush=True)
-                losses, since = [], time.time()
+                print(f"{minutes:6.1f} min  step {self.num_steps}  loss {means}  "
+                      f"{num_tokens / (time.time() - since):.0f} tokens/s", flush=True)
+                losses, num_tokens, since = {}, 0, time.time()
             if self.num_steps % self.args.evaluate_steps == 0:
-                self.report(stage["row_tokens"])
+                self.report(stage)
                 since = time.time()
-        stream.close()
-        if self.num_steps > first_step:
-            self.report(stage["row_tokens"])
+        for stream in streams:
+            stream.close()
+        self.report(stage)
 
-    def report(self, row_tokens: int) -> None:
-        for length in sorted({row_tokens, *self.args.report_lengths}):
-            num_rows = max(4, 16384 // length)
+    def report(self, stage: dict) -> None:
+        self.save()
+        for length, _, _ in stage["batches"]:
+            num_rows = max(3, 8192 // length)
             result = evaluate_rows(self.model, self.tokenizer, length, num_rows)
             print(f"    held out, rows of {length}: {result}", flush=True)
-        self.save()
 
     def save(self) -> None:
         export_model(self.model, self.tokenizer, self.args.out)
         state = {"optimizers": self.optimizers.state_dict(), "num_steps": self.num_steps,
                  "model": self.model.state_dict()}
-        torch.save(state, self.args.out / "optimizer.pt")
+        torch.save(state, self.args.out / "run.pt")
 
 
 def main() -> None:
@@ -126,7 +150,6 @@ def main() -> None:
     parser.add_argument("--adam-lr", type=float, default=0.003)
     parser.add_argument("--log-steps", type=int, default=50)
     parser.add_argument("--evaluate-steps", type=int, default=400)
-    parser.add_argument("--report-lengths", type=int, nargs="*", default=[])
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
