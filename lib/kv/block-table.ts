@@ -39,8 +39,9 @@ export class BlockTable {
   maxKeepTokens = Number.POSITIVE_INFINITY;
   /** Canonical keys of the sequence, resolved while the table lives. */
   keys: RequestKeys = noRequestKeys;
-  /** Block that holds the sequence's tail in the cache; 0: none. */
+  /** Block that holds the sequence's tail in the cache, and the registration it had; 0: none. */
   tailBlock = 0;
+  tailRegisteredAt = 0;
   /** Block that a partial hit was copied from, and the registration it had; 0: none. */
   copySource = 0;
   copySourceRegisteredAt = 0;

@@ -71,7 +71,11 @@ export class Leases {
     checkLives(table);
     for (const { table: owner } of this.copies.values()) {
       if (owner !== table) continue;
-      throw new InvalidArgumentError('table', 'waiting for a copy', 'a table without pending copies');
+      throw new InvalidArgumentError(
+        'table',
+        'waiting for a copy',
+        'a table without pending copies',
+      );
     }
     const { trie, pool } = this.options;
     const forked = new BlockTable();
@@ -196,7 +200,11 @@ export class Leases {
   }
 
   /** The table's reference on the old block becomes the copy's. */
-  private replaceByCopy(table: BlockTable, index: number, numTokens: number): BlockCopy | undefined {
+  private replaceByCopy(
+    table: BlockTable,
+    index: number,
+    numTokens: number,
+  ): BlockCopy | undefined {
     const { trie, pool } = this.options;
     const source = table.blocks[index];
     assert(!this.copies.has(source), `block ${source} is shared before it was copied into`);

@@ -126,6 +126,12 @@ export class PrefixTrie {
     return this.nodeOfBlock[block] !== rootNode && this.registeredAt[block] <= stamp;
   }
 
+  /** The full node that a block holds; the root when it holds a tail or nothing. */
+  getFullNode(block: number): number {
+    const node = this.nodeOfBlock[block];
+    return this.store.has(node, NodeFlag.tail) ? rootNode : node;
+  }
+
   /** A node's places, first to last. */
   *places(node: number): Iterable<number> {
     for (let at = this.store.firstPlace[node]; at !== 0; at = this.nextPlace[at]) yield at;

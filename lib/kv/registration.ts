@@ -42,7 +42,7 @@ export class Registration {
     const numCommitted = Math.min(table.numRegisteredBlocks, numWritten);
     for (let i = table.numCommittedBlocks; i < numCommitted; i++) {
       const block = table.blocks[i];
-      if (this.isStillPlace(table, block)) events.commit(trie.nodeOfBlock[block]);
+      if (this.isStillPlace(table, block)) events.commit(trie.getFullNode(block));
     }
     table.numCommittedBlocks = Math.max(table.numCommittedBlocks, numCommitted);
   }
@@ -65,16 +65,15 @@ export class Registration {
     };
     const nearest = trie.children.findNearest(query);
     if (nearest?.numShared === query.numTokens) {
-      table.tailBlock = trie.store.firstPlace[nearest.node];
+      this.setTail(table, trie.store.firstPlace[nearest.node]);
       return;
     }
     const block = table.blocks[index];
-    const isTail = trie.store.has(trie.nodeOfBlock[block], NodeFlag.tail);
-    if (trie.nodeOfBlock[block] !== rootNode && !isTail) return;
-    if (isTail) pool.removePlace(block, 'superseded');
+    if (trie.getFullNode(block) !== rootNode) return;
+    if (trie.nodeOfBlock[block] !== rootNode) pool.removePlace(block, 'superseded');
     this.dropTailsWithin(query);
     trie.addNode({ ...query, hash: noHash }, block);
-    table.tailBlock = block;
+    this.setTail(table, block);
   }
 
   /**
@@ -119,14 +118,14 @@ export class Registration {
   private dropOwn(table: BlockTable, fromBlock: number, dropped: Map<number, number>): void {
     const { trie, pool } = this.options;
     const tail = table.tailBlock;
-    const isOwnTail = table.blocks.subarray(0, table.numBlocks).includes(tail);
-    if (tail !== 0 && isOwnTail && this.isStillPlace(table, tail)) {
-      if (trie.store.has(trie.nodeOfBlock[tail], NodeFlag.tail)) pool.removePlace(tail, 'dropped');
-    }
+    const isOwn = table.blocks.subarray(0, table.numBlocks).includes(tail);
+    const isTail = isOwn && trie.store.has(trie.nodeOfBlock[tail], NodeFlag.tail);
+    if (isTail && this.isStillPlace(table, tail)) pool.removePlace(tail, 'dropped');
     for (let i = table.numRegisteredBlocks - 1; i >= fromBlock; i--) {
       const block = table.blocks[i];
       dropped.set(block, trie.registeredAt[block]);
-      if (this.isStillPlace(table, block)) pool.removePlace(block, 'dropped');
+      const isFull = trie.getFullNode(block) !== rootNode;
+      if (isFull && this.isStillPlace(table, block)) pool.removePlace(block, 'dropped');
     }
     table.numRegisteredBlocks = Math.min(table.numRegisteredBlocks, fromBlock);
     table.numCommittedBlocks = Math.min(table.numCommittedBlocks, fromBlock);
@@ -194,8 +193,13 @@ export class Registration {
   private findParent(table: BlockTable, index: number): number | undefined {
     if (index === 0) return rootNode;
     if (index > table.numRegisteredBlocks) return undefined;
-    const parent = this.options.trie.nodeOfBlock[table.blocks[index - 1]];
+    const parent = this.options.trie.getFullNode(table.blocks[index - 1]);
     return parent === rootNode ? undefined : parent;
+  }
+
+  private setTail(table: BlockTable, block: number): void {
+    table.tailBlock = block;
+    table.tailRegisteredAt = this.options.trie.registeredAt[block];
   }
 
   private getKeys(table: BlockTable, index: number): BlockKeys {

@@ -44,17 +44,18 @@ export class Retention {
 
   /** Blocks that hold a table's prefix in the cache, from the root on, its tail last. */
   findPath(table: BlockTable): Int32Array {
-    const { nodeOfBlock, store } = this.options.trie;
+    const { trie } = this.options;
     let numBlocks = 0;
     while (numBlocks < table.numRegisteredBlocks) {
-      if (nodeOfBlock[table.blocks[numBlocks]] === rootNode) break;
+      if (trie.getFullNode(table.blocks[numBlocks]) === rootNode) break;
       numBlocks++;
     }
     const path = table.blocks.slice(0, numBlocks);
-    const tail = nodeOfBlock[table.tailBlock];
-    if (table.tailBlock === 0 || tail === rootNode) return path;
-    const end = numBlocks === 0 ? rootNode : nodeOfBlock[path[numBlocks - 1]];
-    return store.parent[tail] === end ? Int32Array.of(...path, table.tailBlock) : path;
+    const tail = trie.nodeOfBlock[table.tailBlock];
+    const isStillTail = trie.registeredAt[table.tailBlock] === table.tailRegisteredAt;
+    if (tail === rootNode || !isStillTail) return path;
+    const end = numBlocks === 0 ? rootNode : trie.nodeOfBlock[path[numBlocks - 1]];
+    return trie.store.parent[tail] === end ? Int32Array.of(...path, table.tailBlock) : path;
   }
 
   /** How long a node may be idle, from what a caller asked for. */
@@ -70,11 +71,11 @@ export class Retention {
   /** Takes out what the table registered from token `maxKept` on, unless others use it. */
   private discard(table: BlockTable, maxKept: number): void {
     const { trie, pool } = this.options;
-    const { store, nodeOfBlock } = trie;
+    const { store } = trie;
     const numKept = Math.max(table.numSharedBlocks, Math.floor(maxKept / store.blockSize));
     while (table.numRegisteredBlocks > numKept) {
       const block = table.blocks[table.numRegisteredBlocks - 1];
-      const node = nodeOfBlock[block];
+      const node = trie.getFullNode(block);
       if (node !== rootNode) {
         if (store.has(node, NodeFlag.shared) || !pool.isHeldOnce(block)) return;
         pool.removePlace(block, 'discarded');

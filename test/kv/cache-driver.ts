@@ -77,7 +77,7 @@ export class CacheDriver {
     this.nowMs += 1;
     this.oracle.nowMs = this.nowMs;
     operations[operation.kind](this, operation);
-    this.counts[operation.kind] = (this.counts[operation.kind] ?? 0) + 1;
+    this.count(operation.kind);
     this.compare();
   }
 
@@ -111,6 +111,7 @@ export class CacheDriver {
     const isPartial = this.isPartialAffordable(expected.places, match.partial?.block, length);
     const lease = this.cache.acquire(match, { numTokens: length, maxKeepTokens });
     if (isPartial === undefined) {
+      this.count('leases refused');
       assert.equal(lease, undefined, 'a lease without enough blocks');
       return;
     }
@@ -119,6 +120,8 @@ export class CacheDriver {
     const numFull = expected.places.length * this.blockSize;
     const numFound = numFull + (isPartial ? expected.numShared : 0);
     assert.equal(lease.numCachedTokens, Math.min(numFound, length - 1), 'cached tokens');
+    this.count(isPartial ? 'partial hits' : 'leases without a partial hit');
+    if (!isPartial && match.partial !== undefined) this.count('partial hits given up');
     this.usage.queryTokens += length;
     this.usage.hitTokens += lease.numCachedTokens;
     this.usage.copiedTokens += lease.numCopiedTokens;
@@ -133,7 +136,12 @@ export class CacheDriver {
     const model = { keys, blocks, numShared, numRegistered: numShared, maxKeep: maxKeepTokens };
     const sequence: Sequence = {
       table: lease.table,
-      model: { ...model, tailBlock: 0, sources: lease.copy ? [lease.copy.source] : [] },
+      model: {
+        ...model,
+        tailBlock: 0,
+        tailEntry: undefined,
+        sources: lease.copy ? [lease.copy.source] : [],
+      },
       tokens,
       numWritten: numFound,
       copies: lease.copy === undefined ? [] : [lease.copy],
@@ -169,6 +177,7 @@ export class CacheDriver {
         blocks: [...sequence.model.blocks],
         numShared: sequence.model.blocks.length,
         tailBlock: 0,
+        tailEntry: undefined,
         sources: [],
       },
       tokens: [...sequence.tokens],
@@ -358,11 +367,16 @@ export class CacheDriver {
       this.oracle.release(shared);
       return true;
     }
+    this.count('copies on write');
     const { source, numTokens } = copy;
     assert.deepEqual([source, copy.destination, numTokens], [shared, destination, offset]);
     model.sources.push(source);
     copies.push(copy);
     return true;
+  }
+
+  private count(what: string): void {
+    this.counts[what] = (this.counts[what] ?? 0) + 1;
   }
 
   private take(block: number): void {
@@ -399,7 +413,7 @@ export class CacheDriver {
   private registerTail({ table, model, tokens, numWritten }: Sequence): void {
     this.cache.registerTail(table, Int32Array.from(tokens), numWritten);
     this.oracle.registerTail(model, tokens, numWritten);
-    if (model.tailBlock === -1) model.tailBlock = table.tailBlock;
+    if (model.tailBlock === -1) this.oracle.setTail(model, table.tailBlock);
     assert.equal(table.tailBlock, model.tailBlock, 'block of the tail');
   }
 
@@ -418,13 +432,14 @@ export class CacheDriver {
       ? { tokens: Int32Array.from(tokens), numTokens: tokens.length }
       : undefined;
     const { isRetained } = this.cache.free(table, { tail, keep, maxIdleMs, retainMs });
-    if (model.tailBlock === -1) model.tailBlock = table.tailBlock;
+    if (model.tailBlock === -1) this.oracle.setTail(model, table.tailBlock);
     const path = this.oracle.findPath(model);
     this.oracle.limitIdleness(path, maxIdleMs);
     const canRetain = retainMs !== undefined && this.oracle.canPin(path);
     assert.equal(isRetained, canRetain, 'retained');
     if (canRetain) {
       const pin = { blocks: path, tag: undefined, expiresAtMs: this.nowMs + retainMs };
+      this.count('retained');
       this.oracle.pin(-this.numOperations, pin); // its number is the cache's secret
     }
     this.releaseModel(sequence);

@@ -21,7 +21,10 @@ export interface OracleSequence {
   numShared: number;
   numRegistered: number;
   maxKeep: number;
+  /** Block that holds the tail; -1: the driver shall say which of several. */
   tailBlock: number;
+  /** What that block held then. */
+  tailEntry: Entry | undefined;
   sources: number[];
 }
 
@@ -187,7 +190,12 @@ export class CacheOracle {
     if (this.holder[block]?.isTail) this.removePlace(block, 'superseded');
     else if (this.holder[block] !== undefined) return;
     this.addEntry(sequence, tokens.slice(0, numKept), block, true);
+    this.setTail(sequence, block);
+  }
+
+  setTail(sequence: OracleSequence, block: number): void {
     sequence.tailBlock = block;
+    sequence.tailEntry = this.holder[block];
   }
 
   /** What `free` does before it releases: keep and idle limits. */
@@ -196,7 +204,7 @@ export class CacheOracle {
     while (sequence.numRegistered > numKept) {
       const block = sequence.blocks[sequence.numRegistered - 1];
       const entry = this.holder[block];
-      if (entry !== undefined) {
+      if (entry !== undefined && !entry.isTail) {
         if (entry.isShared || this.refs[block] > 1) return;
         this.removePlace(block, 'discarded');
       }
@@ -214,10 +222,11 @@ export class CacheOracle {
   findPath(sequence: OracleSequence): number[] {
     const path: number[] = [];
     for (const block of sequence.blocks.slice(0, sequence.numRegistered)) {
-      if (this.holder[block] === undefined) break;
+      if (!this.isFull(block)) break;
       path.push(block);
     }
     const tail = this.holder[sequence.tailBlock];
+    if (tail !== sequence.tailEntry) return path;
     const end = path.length === 0 ? `${sequence.keys}:` : this.holder[path.at(-1)!]!.text;
     return tail?.parent === end ? [...path, sequence.tailBlock] : path;
   }
@@ -261,7 +270,7 @@ export class CacheOracle {
     if (isOwn) this.removePlace(tail, 'dropped');
     for (let i = sequence.numRegistered - 1; i >= from; i--) {
       const block = sequence.blocks[i];
-      if (this.holder[block] !== undefined) this.removePlace(block, 'dropped');
+      if (this.isFull(block)) this.removePlace(block, 'dropped');
     }
     sequence.numRegistered = Math.min(sequence.numRegistered, from);
   }
@@ -350,7 +359,11 @@ export class CacheOracle {
 
   private isRooted(sequence: OracleSequence, index: number): boolean {
     if (index === 0) return true;
-    return index <= sequence.numRegistered && this.holder[sequence.blocks[index - 1]] !== undefined;
+    return index <= sequence.numRegistered && this.isFull(sequence.blocks[index - 1]);
+  }
+
+  private isFull(block: number): boolean {
+    return this.holder[block]?.isTail === false;
   }
 
   private removePlace(block: number, reason: string): void {
