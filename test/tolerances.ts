@@ -43,6 +43,12 @@ export const arithmetic = {
 } as const;
 
 /**
+ * Results that an op may give as 0, where an intermediate number overflows: e^-x passes the largest
+ * float32 at x = -88.7, where silu(x) is 3e-37, times the other operand.
+ */
+const vanishing: Partial<Record<keyof typeof arithmetic, number>> = { siluMul: 2 ** -118 };
+
+/**
  * The tolerance of an op that writes `outDtype`.
  *
  * The rounding term is one unit roundoff and a quarter: an exact tie may go the other way after an
@@ -52,8 +58,18 @@ export function toleranceOf(op: keyof typeof arithmetic, outDtype: FloatDType): 
   return {
     relative: arithmetic[op],
     rounding: unitRoundoff(outDtype) * (arithmetic[op] === 0 ? 0 : 1.25),
-    absolute: arithmetic[op] === 0 ? 0 : smallestNormal(outDtype) * 2 ** -8,
+    absolute: arithmetic[op] === 0 ? 0 : Math.max(absoluteError(outDtype), vanishing[op] ?? 0),
   };
+}
+
+/**
+ * What remains of a tiny result: float16 keeps subnormal numbers, rounded to multiples of 2^-24; the
+ * others are flushed to zero.
+ */
+export function absoluteError(outDtype: FloatDType): number {
+  return outDtype === 'f16'
+    ? smallestNormal('f16') * unitRoundoff('f16')
+    : smallestNormal(outDtype);
 }
 
 /**
@@ -81,3 +97,13 @@ export const sampling = {
   /** Of a log-probability, times 1 + its size: two subtractions and a log. */
   logprob: 16 * ulp,
 } as const;
+
+/**
+ * Logits of a whole small model against float64, relative to the largest logit of the row.
+ *
+ * f32: some thousand roundings of 2^-24 that mostly cancel, found within 1.5e-6. f16, bf16: an input
+ * of a matmul, a key or an attention weight near a tie rounds to the other neighbour than in the
+ * reference; found within 1.5 and 3 unit roundoffs. Wrong windows, rotations or norms start at 1e-3
+ * (reference-forward.test.ts), and those are tested in f32.
+ */
+export const modelLogits = { f32: 1e-5, f16: 4e-3, bf16: 3e-2 } as const;

@@ -5,7 +5,7 @@ import {
   type PagedAttentionOutput,
   pagedAttention,
 } from '../reference/paged-attention.js';
-import { attentionError, lseError } from '../tolerances.js';
+import { absoluteError, attentionError, lseError } from '../tolerances.js';
 import { type AttentionContent, makeAttentionNumbers } from './attention-content.js';
 import { expectClose, type RawOutputs } from './compare.js';
 import { asSuite, type Trial } from './conformance-case.js';
@@ -205,7 +205,11 @@ export function checkAttention(
       const scoreMagnitude = expected.scoreMagnitude[Math.floor(i / headDim)];
       return magnitude * attentionError(choice.dtype, scoreMagnitude);
     }),
-    tolerance: { relative: 1, rounding: 1.25 * unitRoundoff(outDtype), absolute: 2 ** -30 },
+    tolerance: {
+      relative: 1,
+      rounding: 1.25 * unitRoundoff(outDtype),
+      absolute: absoluteError(outDtype),
+    },
   });
   if (!choice.lse) return;
   expectClose({

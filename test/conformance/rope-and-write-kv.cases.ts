@@ -125,8 +125,10 @@ function makeTrial(choice: Choice, random: Random): Trial {
       const magnitude = largestOfHead(q, headDim);
       const tolerance = toleranceOf('ropeAndWriteKv', 'f32');
       expectClose({ label: 'q', shape, actual: outputs.q, expected: q, magnitude, tolerance });
+      // The reference's keys are rounded too: next to a tie the two may be one step apart.
       const ofKeys = toleranceOf('ropeAndWriteKv', choice.dtype);
-      expectCache(outputs, given.cache, layout, choice.poison, ofKeys);
+      const twice = { ...ofKeys, rounding: 2 * ofKeys.rounding };
+      expectCache(outputs, given.cache, layout, choice.poison, twice);
     },
   };
 }

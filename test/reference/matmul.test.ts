@@ -16,7 +16,7 @@ describe('matmul', () => {
 });
 
 describe('orderedDot', () => {
-  test('takes the odd element of a bf16 pair first', () => {
+  test('takes the odd element of a pair of 2-byte elements first', () => {
     // 2^30 swallows 1 when it is there first, and then cancels.
     const x = [1, 2 ** 30, -(2 ** 30), 0];
     const ones = [1, 1, 1, 1];

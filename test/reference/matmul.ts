@@ -45,8 +45,8 @@ export function matmul(input: MatmulInput): MatmulOutput {
 /**
  * The exact float32 value that the order of arithmetic prescribes for one output, without bias.
  *
- * One accumulator that starts at 0, `k` ascending, one fused multiply-add per element; a bf16 dot
- * takes each pair's odd element first.
+ * One accumulator that starts at 0, `k` ascending, one fused multiply-add per element; the 2-byte
+ * types take each pair's odd element first, as dot-product instructions do.
  *
  * @param x `[inDim]` of the weight's dtype
  * @param weight `[inDim]`
@@ -58,7 +58,7 @@ export function orderedDot(
 ): number {
   let sum = 0;
   for (let i = 0; i < x.length; i++) {
-    const k = dtype === 'bf16' && (i ^ 1) < x.length ? i ^ 1 : i;
+    const k = dtype !== 'f32' && (i ^ 1) < x.length ? i ^ 1 : i;
     sum = fmaFloat32(x[k], weight[k], sum);
   }
   return sum;
