@@ -1,5 +1,5 @@
 // `npm start`: asks the embedded model about a long text as several users, shows what each answer cost, and on
-// a terminal takes more questions. Needs a built clone (`node tools/setup.mjs`).
+// a terminal takes more questions. Needs a built clone (`node tools/setup.mjs`). An argument is the seed of another text.
 
 import { createInterface } from 'node:readline/promises';
 import { EngineError, load } from '../dist/index.js';
@@ -38,12 +38,11 @@ function formatMs(ms) {
   return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
 }
 
-/** The beginning and the end of a text, and how much lies between. */
-function shorten(sentences) {
-  const shown = 3;
-  const cut = sentences.length - 2 * shown;
-  if (cut <= 0) return sentences;
-  return [...sentences.slice(0, shown), `… ${cut} more sentences …`, ...sentences.slice(-shown)];
+/** The first and the last sentence, and some of the facts between them. */
+function shorten({ sentences, facts }) {
+  const places = facts.map(({ sentence }) => sentences.indexOf(sentence)).toSorted((a, b) => a - b);
+  const shown = [1, 2, 3].map((part) => sentences[places[Math.floor((part * places.length) / 4)]]);
+  return [sentences[0], ...shown, sentences.at(-1)].join(' … ');
 }
 
 /** Asks one question about a text, prints its line and gives the reply. */
@@ -114,7 +113,7 @@ async function takeQuestions(llm, { system, turns }) {
   console.log('\nAsk more about the text; an empty line ends. These work:');
   for (const { question } of offered) console.log(`  ${question}`);
   const input = createInterface({ input: process.stdin, output: process.stdout });
-  input.setPrompt('\n> ');
+  input.setPrompt('> ');
   input.prompt();
   for await (const line of input) {
     const question = line.trim();
@@ -135,8 +134,7 @@ async function main() {
       `${architecture}, ${weightsDtype}, ${backend} (${isa}), ${threads} threads.\n`,
   );
   try {
-    const seed = `start ${Date.now()}`;
-    const conversation = generateConversation(seed, {
+    const conversation = generateConversation(process.argv[2] ?? 'npm start', {
       split: 'test',
       targetTokens: textTokens,
       numFacts,
@@ -144,11 +142,8 @@ async function main() {
       absentFraction: 0,
     });
     const { facts, sentences } = conversation.scene;
-    console.log(
-      `A text of ${sentences.length} sentences with ${facts.length} facts, made just now:`,
-    );
-    for (const line of shorten(sentences)) console.log(`  ${line}`);
-    console.log();
+    console.log(`A text of ${sentences.length} sentences with ${facts.length} made-up facts:`);
+    console.log(`${shorten(conversation.scene)}\n`);
     // What the first request of a process pays for once (fresh memory, code not yet compiled) is no prefill.
     await llm.generate('warm', { maxTokens: 2, cache: 'off' });
     console.log(summarize(await askAsThree(llm, conversation)).replace(/^/, '\n'));
