@@ -26,7 +26,6 @@ export interface ChatMessage {
   readonly name?: string;
   readonly tool_calls?: readonly ToolCall[];
   readonly tool_call_id?: string;
-  readonly [key: string]: unknown;
 }
 
 /** A function that the model may call, in OpenAI's shape; `parameters` is a JSON schema. */
