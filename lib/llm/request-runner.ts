@@ -42,7 +42,7 @@ export class RequestRunner {
   ) {
     this.#core = core;
     this.#defaults = { ...defaults, owner: core };
-    this.#hub = new StreamHub(decodeBatch);
+    this.#hub = new StreamHub(decodeBatch, (handle) => core.releaseHandle(handle));
     core.onStep((output) => this.#hub.receive(output));
   }
 
@@ -109,7 +109,10 @@ export class RequestRunner {
       {
         makeReply: (choices) => this.#makeReply(state, choices),
         abort: () => this.#core.abort(id),
-        onSettled: () => this.#hub.remove(id),
+        onSettled: () => {
+          this.#hub.remove(id);
+          if (!state.reply) this.#releaseHandles(state.choices);
+        },
       },
       signal,
     );
@@ -170,9 +173,17 @@ export class RequestRunner {
     });
   }
 
+  /** Of choices that nobody will continue. */
+  #releaseHandles(builders: readonly ChoiceBuilder[]): void {
+    for (const { finished } of builders) {
+      if (finished?.handle !== undefined) this.#core.releaseHandle(finished.handle);
+    }
+  }
+
   #makeReply(state: RequestState, builders: readonly ChoiceBuilder[]): Reply {
     const origin = this.#origins.get(state)!;
     const choices = builders.map((builder) => this.#makeChoice(origin, builder));
+    this.#releaseHandles(builders.filter((builder) => builder.isStopped)); // they go past the stop text
     const usages = builders.map((builder) => builder.finished!.usage);
     const [{ index: _, ...first }] = choices;
     return { ...first, choices, usage: sumUsage(usages, origin.tokenizeMs) };

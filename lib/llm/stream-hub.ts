@@ -18,13 +18,16 @@ interface PendingText {
 export class StreamHub {
   readonly #requests = new Map<number, RequestState>();
   readonly #decodeBatch: DecodeBatch;
+  readonly #releaseHandle: (handle: number) => void;
   #pending = new Map<ChoiceBuilder, PendingText>();
   #isDecoding = false;
   #onEmpty: (() => void)[] = [];
   readonly #afterTokens = new Map<number, (() => void)[]>();
 
-  constructor(decodeBatch: DecodeBatch) {
+  /** @param releaseHandle lets a prefix handle go that nobody will get */
+  constructor(decodeBatch: DecodeBatch, releaseHandle: (handle: number) => void) {
     this.#decodeBatch = decodeBatch;
+    this.#releaseHandle = releaseHandle;
   }
 
   add(id: number, state: RequestState): void {
@@ -67,6 +70,7 @@ export class StreamHub {
     for (const event of events) {
       const state = this.#requests.get(event.id);
       if (state) this.#route(state, event);
+      else if (event.type === 'finished') this.#release(event);
     }
     for (const { type, id } of events) {
       if (type === 'tokens' && this.#afterTokens.size > 0) this.#runAfterTokens(id);
@@ -78,6 +82,10 @@ export class StreamHub {
   addTokens(state: RequestState, choice: ChoiceBuilder, tokenIds: readonly number[]): void {
     const pending = this.#pend(state, choice);
     for (const id of tokenIds) pending.tokenIds.push(id);
+  }
+
+  #release({ handle }: FinishedEvent): void {
+    if (handle !== undefined) this.#releaseHandle(handle);
   }
 
   #runAfterTokens(id: number): void {

@@ -165,6 +165,32 @@ describe('a prefix', () => {
     expect(llm.stats().cache.numPinned).toBe(0);
   });
 
+  test('that nobody gets holds nothing', async () => {
+    const llm = await openArithmeticLlm();
+    const options = { ...some, keepPrefix: true };
+    const { text } = await llm.chat([facts, user('x')], some);
+    for (const at of [0, text.length - 3]) {
+      const stopped = await llm.chat([facts, user('x')], {
+        ...options,
+        stop: text.slice(at, at + 3),
+      });
+      expect(stopped.prefix.isHeld).toBe(false);
+    }
+    const aborted = [0, 1, 5, 19].map(async (numChunks) => {
+      const generation = llm.chat([facts, user('x')], options);
+      const chunks = generation[Symbol.asyncIterator]();
+      for (let i = 0; i < numChunks; i++) await chunks.next();
+      generation.abort('left');
+      await generation.then(
+        ({ prefix }) => prefix.dispose(),
+        () => {},
+      );
+    });
+    await Promise.all(aborted);
+    await llm.chat([facts, user('y')], some);
+    expect(llm.stats().numHandles).toBe(0);
+  });
+
   test('belongs to the model that made it', async () => {
     const [llm, other] = [await openArithmeticLlm(), await openArithmeticLlm()];
     const { prefix } = await llm.chat([facts, user('x')], { ...some, keepPrefix: true });
