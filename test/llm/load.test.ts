@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { type Llm, type LoadOptions, load } from '../../dist/index.js';
 import { randomConfig, writeRandomCheckpoint } from '../model/random-checkpoint.js';
 import { vocabSize, writeTokenizer } from '../text/tiny-tokenizer.js';
+import { facts, user } from './messages.js';
 
 const endTokenId = vocabSize() - 5;
 const folder = mkdtempSync(join(tmpdir(), 'paged-attention-load-'));
@@ -28,11 +29,6 @@ afterEach(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const user = (content: string) => ({ role: 'user', content }) as const;
-const facts = {
-  role: 'system',
-  content: 'The vault code of Amber is 4217. Omar lives in Lisbon.',
-} as const;
 const some = { maxTokens: 24, ignoreEos: true, digests: true } as const;
 
 describe('a loaded model', () => {

@@ -2,13 +2,9 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { type Llm, load } from '../../dist/index.js';
+import { assistant, system, user } from './messages.js';
 
-const facts = {
-  role: 'system',
-  content: 'The vault code of Amber is 4217. Omar lives in Lisbon.',
-} as const;
-const user = (content: string) => ({ role: 'user', content }) as const;
-const assistant = (content: string) => ({ role: 'assistant', content }) as const;
+const facts = system('The vault code of Amber is 4217. Omar lives in Lisbon.');
 let llm: Llm;
 
 beforeAll(async () => {
