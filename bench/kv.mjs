@@ -1,5 +1,5 @@
 // Bookkeeping speed of lib/kv (issue goals beside each number). Needs dist/: npx tsc -p tsconfig.json
-import { BlockAllocator, BlockTable, PrefixCache, hashBlocks } from '../dist/kv/index.js';
+import { BlockAllocator, hashBlocks, PrefixCache } from '../dist/kv/index.js';
 
 const blockSize = 16;
 const promptLen = 131_072;
@@ -61,7 +61,11 @@ function measureLookup(tokens) {
     cache.free(lease.table);
     leases.push(performance.now() - start);
   }
-  printRow('lookup of a cached prompt of 131,072 tokens', `${medianOf(lookups).toFixed(2)} ms`, 'goal < 3');
+  printRow(
+    'lookup of a cached prompt of 131,072 tokens',
+    `${medianOf(lookups).toFixed(2)} ms`,
+    'goal < 3',
+  );
   printRow('  first lookup, before the compiler has warmed up', `${lookups[0].toFixed(2)} ms`, '');
   printRow('  with acquire and free', `${medianOf(leases).toFixed(2)} ms`, '');
 }
@@ -88,12 +92,24 @@ async function measureDigests(tokens) {
     totals.push(total);
     longest.push(Math.max(...stretches));
   }
-  printRow('  with all SHA-256 digests (8,192 blocks), events made', `${medianOf(totals).toFixed(2)} ms`, 'goal < 15');
+  printRow(
+    '  with all SHA-256 digests (8,192 blocks), events made',
+    `${medianOf(totals).toFixed(2)} ms`,
+    'goal < 15',
+  );
   printRow('  longest stretch of it: median run', `${medianOf(longest).toFixed(2)} ms`, 'goal < 2');
-  printRow('  longest stretch of it: worst of all runs', `${Math.max(...longest).toFixed(2)} ms`, '');
+  printRow(
+    '  longest stretch of it: worst of all runs',
+    `${Math.max(...longest).toFixed(2)} ms`,
+    '',
+  );
   const start = performance.now();
   hashBlocks(tokens, { blockSize });
-  printRow('hashBlocks of the prompt, in one go', `${(performance.now() - start).toFixed(2)} ms`, '');
+  printRow(
+    'hashBlocks of the prompt, in one go',
+    `${(performance.now() - start).toFixed(2)} ms`,
+    '',
+  );
 }
 
 async function measureBytes(tokens) {
@@ -103,7 +119,11 @@ async function measureBytes(tokens) {
   all.cache.free(all.table);
   all.cache.flushEvents();
   const withAll = all.cache.stats().bookkeepingBytes / numBlocks;
-  printRow('bookkeeping bytes per block, tokens and ghosts included', plain.toFixed(0), 'goal <= 250');
+  printRow(
+    'bookkeeping bytes per block, tokens and ghosts included',
+    plain.toFixed(0),
+    'goal <= 250',
+  );
   printRow('  with digests, events and idle deadlines in use', withAll.toFixed(0), 'goal <= 250');
 }
 

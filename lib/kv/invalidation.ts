@@ -58,13 +58,15 @@ function invalidateTag(tag: string, { trie, pool, pins }: InvalidationOptions): 
   const { store } = trie;
   const ends = new Set(pins.removeTagged(tag));
   for (const end of ends) {
-    let node = end;
-    while (node !== rootNode && store.numTokens[node] > 0) {
-      const parent = store.parent[node];
-      pool.removeSubtree(node, 'invalidated');
-      if (parent === rootNode || store.childRoot[parent] !== rootNode) break;
-      if ([...trie.places(parent)].some((place) => pins.getPinCount(place) > 0)) break;
-      node = parent;
+    if (store.numTokens[end] === 0) continue; // it went with another end above it
+    let above = store.parent[end];
+    pool.removeSubtree(end, 'invalidated');
+    pins.removeVoid(); // so that what was pinned below does not hold what is above
+    while (above !== rootNode && store.childRoot[above] === rootNode) {
+      if ([...trie.places(above)].some((place) => pins.getPinCount(place) > 0)) break;
+      const parent = store.parent[above];
+      pool.removeSubtree(above, 'invalidated');
+      above = parent;
     }
   }
 }

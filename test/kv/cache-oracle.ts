@@ -291,6 +291,7 @@ export class CacheOracle {
       let entry = end;
       while (entry !== undefined && this.entries.get(entry.text) === entry) {
         this.removeSubtree(entry, 'invalidated');
+        this.removeVoidPins();
         const above: Entry | undefined = this.entries.get(entry.parent);
         const isPinned = [...this.pins.values()].some((pin) =>
           above?.places.some((place) => pin.blocks.includes(place)),
