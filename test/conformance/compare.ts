@@ -39,6 +39,7 @@ export function expectClose(comparison: Comparison): void {
   let numWrong = 0;
   let worst = 0;
   for (let i = 0; i < expected.length; i++) {
+    if (actual[i] === expected[i]) continue;
     const ratio = errorRatio(comparison, i);
     if (ratio <= 1) continue;
     if (first === -1) first = i;

@@ -27,7 +27,7 @@ export class DeviceScope {
 
   /** An i32 vector. */
   indices(values: ArrayLike<number>, shape: readonly number[] = [values.length]): Tensor {
-    return this.#keep(this.device.tensor({ dtype: 'i32', shape, data: Int32Array.from(values) }));
+    return this.#keep(this.device.tensor({ dtype: 'i32', shape, data: new Int32Array(values) }));
   }
 
   /** A tensor for an op to write; {@link readOutputs} gives it back under `name`. */

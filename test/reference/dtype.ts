@@ -32,6 +32,7 @@ export function smallestNormal(dtype: FloatDType): number {
 /** Rounds to the nearest number of `dtype`, ties to even; too large becomes infinite, NaN stays NaN. */
 export function roundTo(dtype: FloatDType, x: number): number {
   if (x === 0 || !Number.isFinite(x)) return x;
+  if (dtype === 'f32') return Math.fround(x);
   const format = formats[dtype];
   const quantum = 2 ** (Math.max(exponentOf(x), format.minExponent) - format.fractionBits);
   const rounded = roundHalfToEven(x / quantum) * quantum;
@@ -75,13 +76,13 @@ export function fromBits(dtype: 'f16' | 'bf16', bits: number): number {
 
 /** Rounds numbers to a dtype and packs them as a tensor of it takes them. */
 export function encode(dtype: FloatDType, values: ArrayLike<number>): Float32Array | Uint16Array {
-  if (dtype === 'f32') return Float32Array.from(values);
+  if (dtype === 'f32') return new Float32Array(values);
   return Uint16Array.from(values, (value) => toBits(dtype, value));
 }
 
 /** Widens what a tensor of a dtype holds. */
 export function decode(dtype: FloatDType, data: ArrayLike<number>): Float64Array {
-  if (dtype === 'f32') return Float64Array.from(data);
+  if (dtype === 'f32') return new Float64Array(data);
   return Float64Array.from(data, (bits) => fromBits(dtype, bits));
 }
 

@@ -25,14 +25,23 @@ export class KvCacheModel {
     this.#layers = Array.from({ length: numLayers }, () => new Map());
   }
 
-  /** Rounds a key and a value to the cache's dtype and puts them into a slot. */
-  write(layer: number, slot: number, key: ArrayLike<number>, value: ArrayLike<number>): void {
+  /** Rounds a key and a value, which begin at `start`, to the cache's dtype and puts them into a slot. */
+  write(
+    layer: number,
+    slot: number,
+    key: ArrayLike<number>,
+    value: ArrayLike<number>,
+    start = 0,
+  ): void {
     const width = this.numKvHeads * this.headDim;
-    if (key.length !== width || value.length !== width) throw new Error(`slot width is ${width}`);
-    this.#layers[layer].set(slot, {
-      key: Float64Array.from(key, (x) => roundTo(this.dtype, x)),
-      value: Float64Array.from(value, (x) => roundTo(this.dtype, x)),
-    });
+    if (start + width > Math.min(key.length, value.length))
+      throw new Error(`not ${width} elements`);
+    const written = { key: new Float64Array(width), value: new Float64Array(width) };
+    for (let i = 0; i < width; i++) {
+      written.key[i] = roundTo(this.dtype, key[start + i]);
+      written.value[i] = roundTo(this.dtype, value[start + i]);
+    }
+    this.#layers[layer].set(slot, written);
   }
 
   /** @throws {Error} when nothing was written there */

@@ -16,16 +16,8 @@ export interface WriteKvInput {
 /** Puts each token's key and value into its slot, rounded to the cache's dtype. */
 export function writeKv(input: WriteKvInput): void {
   const { cache, layer, key, value, tokenStride, slotMapping } = input;
-  const width = cache.numKvHeads * cache.headDim;
   for (let t = 0; t < slotMapping.length; t++) {
     if (slotMapping[t] === -1) continue;
-    const start = t * tokenStride;
-    const end = start + width;
-    cache.write(
-      layer,
-      slotMapping[t],
-      Array.prototype.slice.call(key, start, end),
-      Array.prototype.slice.call(value, start, end),
-    );
+    cache.write(layer, slotMapping[t], key, value, t * tokenStride);
   }
 }
