@@ -40,9 +40,10 @@ export const tools = {
 /**
  * @param {Random} random
  * @param {{ name: string, kind: string }} asked
+ * @param {number} [numWordings] of each kind, at most; default all
  */
-export function drawQuestion(random, { name, kind }) {
-  return fillIn(random.pick(factKinds[kind].questions), name);
+export function drawQuestion(random, { name, kind }, numWordings = 9) {
+  return fillIn(random.pick(factKinds[kind].questions.slice(0, numWordings)), name);
 }
 
 /**

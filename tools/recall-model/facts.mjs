@@ -12,8 +12,8 @@ import { drawCode, drawName, drawPlace } from './names.mjs';
 /**
  * @typedef {object} FactKind
  * @property {string} attribute what the tool's argument calls it
- * @property {string[]} statements
- * @property {string[]} questions
+ * @property {string[]} statements the plainest one first
+ * @property {string[]} questions likewise
  * @property {(random: Random, split: Split) => string} draw a new value
  */
 
@@ -31,11 +31,7 @@ export const objects = words(`
 export const factKinds = {
   vault: {
     attribute: 'vault code',
-    statements: [
-      'The vault code of {name} is {value}.',
-      '{name} opens the vault with the code {value}.',
-      '{name} has the vault code {value}.',
-    ],
+    statements: ['The vault code of {name} is {value}.', '{name} has the vault code {value}.'],
     questions: [
       'What is the vault code of {name}?',
       'Which code opens the vault of {name}?',
@@ -45,11 +41,7 @@ export const factKinds = {
   },
   badge: {
     attribute: 'badge number',
-    statements: [
-      'The badge number of {name} is {value}.',
-      '{name} wears the badge with the number {value}.',
-      '{name} has the badge number {value}.',
-    ],
+    statements: ['The badge number of {name} is {value}.', '{name} has the badge number {value}.'],
     questions: [
       'What is the badge number of {name}?',
       'Which number is on the badge of {name}?',
@@ -59,53 +51,37 @@ export const factKinds = {
   },
   home: {
     attribute: 'home',
-    statements: [
-      '{name} lives in {value}.',
-      'The home of {name} is in {value}.',
-      '{name} has a home in {value}.',
-    ],
+    statements: ['The home of {name} is in {value}.', '{name} lives in {value}.'],
     questions: [
-      'Where does {name} live?',
-      'In which town does {name} live?',
       'Where is the home of {name}?',
+      'In which town does {name} live?',
+      'Where does {name} live?',
     ],
     draw: drawPlace,
   },
   birthplace: {
     attribute: 'birthplace',
-    statements: [
-      '{name} was born in {value}.',
-      'The birthplace of {name} is {value}.',
-      'The town where {name} was born is {value}.',
-    ],
+    statements: ['The birthplace of {name} is {value}.', '{name} was born in {value}.'],
     questions: [
-      'Where was {name} born?',
-      'In which town was {name} born?',
       'What is the birthplace of {name}?',
+      'In which town was {name} born?',
+      'Where was {name} born?',
     ],
     draw: drawPlace,
   },
   age: {
     attribute: 'age',
-    statements: [
-      'The age of {name} is {value}.',
-      '{name} has reached the age of {value}.',
-      '{name} has the age of {value}.',
-    ],
+    statements: ['The age of {name} is {value}.', '{name} has the age of {value}.'],
     questions: [
-      'How old is {name}?',
       'What is the age of {name}?',
+      'How old is {name}?',
       'Which age has {name} reached?',
     ],
     draw: (random) => String(random.integer(18, 99)),
   },
   job: {
     attribute: 'job',
-    statements: [
-      '{name} works as a {value}.',
-      'The job of {name} is {value}.',
-      '{name} has a job as a {value}.',
-    ],
+    statements: ['The job of {name} is {value}.', '{name} works as a {value}.'],
     questions: [
       'What is the job of {name}?',
       'What does {name} work as?',
@@ -115,25 +91,17 @@ export const factKinds = {
   },
   treasure: {
     attribute: 'treasure',
-    statements: [
-      '{name} owns a {value}.',
-      'The treasure of {name} is a {value}.',
-      '{name} has as a treasure a {value}.',
-    ],
+    statements: ['The treasure of {name} is a {value}.', '{name} owns a {value}.'],
     questions: [
-      'What does {name} own?',
       'What is the treasure of {name}?',
+      'What does {name} own?',
       'Which treasure does {name} have?',
     ],
     draw: (random) => `${random.pick(colours)} ${random.pick(objects)}`,
   },
   friend: {
     attribute: 'best friend',
-    statements: [
-      'The best friend of {name} is {value}.',
-      '{name} has a best friend called {value}.',
-      '{name} has for a best friend {value}.',
-    ],
+    statements: ['The best friend of {name} is {value}.', '{name} has the best friend {value}.'],
     questions: [
       'Who is the best friend of {name}?',
       'What is the best friend of {name} called?',

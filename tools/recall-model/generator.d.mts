@@ -84,6 +84,8 @@ export interface ConversationOptions {
   numTurns: number;
   /** At most so many kinds of facts occur; default all. */
   numKinds?: number;
+  /** Of each kind, at most; default all. */
+  numWordings?: number;
   format?: AnswerFormat;
   /** Of the turns; default 0.25. */
   absentFraction?: number;

@@ -123,6 +123,7 @@ export function generateRemoved(options) {
  * @property {number} numFacts
  * @property {number} numTurns
  * @property {number} [numKinds] at most so many kinds of facts occur; default all
+ * @property {number} [numWordings] of each kind, at most; default all
  * @property {AnswerFormat} [format] default 'plain'
  * @property {number} [absentFraction] of the turns; default 0.25
  * @property {boolean} [clock] a line with the time stands in front of the text; default false
@@ -145,7 +146,8 @@ export function drawClockLine(random) {
 export function drawConversation(random, options) {
   const { split, targetTokens, numFacts, numTurns, absentFraction = 0.25 } = options;
   const { format = 'plain', clock = false, inUserMessage = false } = options;
-  const scene = drawScene(random, { split, numFacts, targetTokens, numKinds: options.numKinds });
+  const { numKinds, numWordings } = options;
+  const scene = drawScene(random, { split, numFacts, targetTokens, numKinds, numWordings });
   if (clock) scene.sentences.unshift(drawClockLine(random));
   const jsonInSystem = format === 'json' && !inUserMessage && random.chance(0.5);
   const request = format === 'json' ? random.pick(jsonRequests) : '';
@@ -153,7 +155,7 @@ export function drawConversation(random, options) {
   const turns = Array.from({ length: numTurns }, (_, index) => {
     const isAbsent = asked.length === 0 || random.chance(absentFraction);
     const fact = isAbsent ? undefined : asked[index % asked.length];
-    const question = drawQuestion(random, fact ?? drawAbsent(random, split, scene));
+    const question = drawQuestion(random, fact ?? drawAbsent(random, split, scene), numWordings);
     return {
       question: format === 'json' && !jsonInSystem ? `${question} ${request}` : question,
       reply: expectedReply(format, fact),

@@ -3,7 +3,7 @@
  * whether the model is to generate it.
  *
  * Usage: node make-rows.mjs ROW_TOKENS SEED [SPLIT] [LEVEL]
- * LEVEL: 0 plain replies and few facts; 1 everything.
+ * LEVEL: -1 one wording and every answer stated; 0 plain replies; 1 everything.
  */
 import { once } from 'node:events';
 import { encodeConversation, PieceEncoder } from './encoding.mjs';
@@ -38,16 +38,17 @@ export function drawRow(random, split, rowTokens, level) {
   const isSparse = random.chance(0.3);
   const mostFacts = Math.max(1, Math.min(64, Math.floor(mostTokens / tokensPerFact)));
   const numFacts = random.integer(isSparse ? 1 : Math.ceil(mostFacts / 2), mostFacts);
-  const hasFiller = random.chance(level > 0 ? 0.85 : 0.3);
+  const hasFiller = random.chance(level > 0 ? 0.85 : level < 0 ? 0.1 : 0.3);
   return drawConversation(random, {
     split,
     numFacts: level > 0 && random.chance(0.01) ? 0 : numFacts,
+    numWordings: level < 0 ? 1 : undefined,
     numKinds: random.chance(level > 0 ? 0.4 : 0.7) ? random.integer(1, 3) : undefined,
     targetTokens: hasFiller ? mostTokens : 0,
     numTurns: Math.ceil((rowTokens - mostTokens) / tokensPerTurn) + 2,
     format: level > 0 ? drawFormat(random) : 'plain',
-    absentFraction: level > 0 ? 0.25 : 0.03,
-    clock: random.chance(0.1),
+    absentFraction: level > 0 ? 0.25 : level < 0 ? 0 : 0.03,
+    clock: random.chance(level < 0 ? 0 : 0.1),
     inUserMessage: random.chance(0.06),
   });
 }

@@ -62,20 +62,6 @@ class Shape:
         }
 
 
-# The component 0 of every embedding, beside others of deviation 0.05.
-SHARED_COMPONENT = 0.8
-KEY_STRENGTH = 0.5
-
-# (layer, head, offset, rotated pairs, strength): a sharp peak from the fast pairs, or a wide one.
-LOCAL_HEADS = [
-    (0, 0, 1, range(0, 8), 0.5),
-    (0, 1, 2, range(0, 8), 0.5),
-    (0, 2, 3, range(0, 10), 0.5),
-    (0, 3, 6, range(4, 10), 0.35),
-    (1, 0, 1, range(0, 8), 0.5),
-]
-
-
 def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
     """Rotates halves: x is [rows, heads, tokens, head_dim], cos and sin [rows, 1, tokens, head_dim / 2]."""
     low, high = x.chunk(2, -1)
@@ -151,31 +137,8 @@ class Llama(nn.Module):
         for parameter in self.parameters():
             if parameter.ndim == 2:
                 nn.init.normal_(parameter, std=0.02)
-        nn.init.normal_(self.embed_tokens.weight, std=0.05)
         for layer in self.layers:
             nn.init.zeros_(layer.mlp.down_proj.weight)
-        self.init_local_heads()
-
-    @torch.no_grad()
-    def init_local_heads(self) -> None:
-        """Starts some heads as readers of a fixed offset, the first half of an induction circuit.
-
-        All embeddings share one large component, which the norm keeps near constant, so a column of
-        q_proj and k_proj acts as a bias: after the rotation the scores peak at the offset.
-        """
-        self.embed_tokens.weight[:, 0] = SHARED_COMPONENT
-        half = self.shape.head_dim // 2
-        frequencies = self.frequencies()
-        heads_per_kv = self.shape.num_heads // self.shape.num_kv_heads
-        for layer, head, offset, pairs, strength in LOCAL_HEADS:
-            attention, kv_head = self.layers[layer].self_attn, head // heads_per_kv
-            for pair in pairs:
-                angle = torch.tensor(-offset * frequencies[pair])
-                row, kv_row = head * 2 * half + pair, kv_head * 2 * half + pair
-                attention.q_proj.weight[row, 0] = strength * angle.cos()
-                attention.q_proj.weight[row + half, 0] = strength * angle.sin()
-                attention.k_proj.weight[kv_row, 0] = KEY_STRENGTH
-                attention.k_proj.weight[kv_row + half, 0] = 0.0
 
     def frequencies(self) -> list[float]:
         half = self.shape.head_dim // 2

@@ -36,7 +36,7 @@ export function estimateTokens(text) {
 }
 
 /**
- * Distinct people; about a third share a syllable with an earlier one.
+ * Distinct people; about a fifth share a syllable with an earlier one.
  *
  * @param {Random} random
  * @param {Split} split
@@ -46,7 +46,7 @@ function drawPeople(random, split, numPeople) {
   /** @type {Set<string>} */
   const people = new Set();
   while (people.size < numPeople) {
-    const similarTo = people.size > 0 && random.chance(0.35) ? random.pick([...people]) : undefined;
+    const similarTo = people.size > 0 && random.chance(0.2) ? random.pick([...people]) : undefined;
     people.add(drawName(random, split, similarTo));
   }
   return [...people];
@@ -57,9 +57,10 @@ function drawPeople(random, split, numPeople) {
  * @param {Split} split
  * @param {number} numFacts
  * @param {number} [numKinds] at most so many kinds occur; default all
+ * @param {number} [numWordings] of each kind, at most; default all
  * @returns {Fact[]} at most one per person and kind
  */
-export function drawFacts(random, split, numFacts, numKinds = kindNames.length) {
+export function drawFacts(random, split, numFacts, numKinds = kindNames.length, numWordings = 9) {
   const factsPerPerson = Math.min(numKinds, random.pick([1, 1.5, 2, 3, 4]));
   const kinds = random.shuffle(kindNames).slice(0, numKinds);
   const people = drawPeople(random, split, Math.ceil(numFacts / factsPerPerson));
@@ -75,19 +76,23 @@ export function drawFacts(random, split, numFacts, numKinds = kindNames.length) 
         name,
         kind,
         value,
-        sentence: fillIn(random.pick(factKinds[kind].statements), name, value),
+        sentence: fillIn(
+          random.pick(factKinds[kind].statements.slice(0, numWordings)),
+          name,
+          value,
+        ),
       };
     });
 }
 
 /**
  * @param {Random} random
- * @param {{ split: Split, numFacts: number, targetTokens: number, numKinds?: number }} options
+ * @param {{ split: Split, numFacts: number, targetTokens: number, numKinds?: number, numWordings?: number }} options
  *   `targetTokens`: filler is added until the text is about that long; 0 adds none
  * @returns {Scene}
  */
-export function drawScene(random, { split, numFacts, targetTokens, numKinds }) {
-  const facts = drawFacts(random, split, numFacts, numKinds);
+export function drawScene(random, { split, numFacts, targetTokens, numKinds, numWordings }) {
+  const facts = drawFacts(random, split, numFacts, numKinds, numWordings);
   const separator = random.chance(0.8) ? ' ' : '\n';
   /** @type {{ sentence: string, fact?: Fact }[]} */
   const entries = facts.map((fact) => ({ sentence: fact.sentence, fact }));

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from circuits import draw_circuits
 from evaluate import evaluate_rows
 from export import export_model, load_run
 from model import Llama, Shape
@@ -45,16 +46,25 @@ class Trainer:
         self.first_word_id = self.tokenizer.token_to_id("<|end|>") + 1
         shape = Shape(vocab_size=self.tokenizer.get_vocab_size(), **json.loads(args.shape))
         self.model = load_run(args.start) if args.start else Llama(shape)
+        if not args.start:
+            self.draw_circuits()
+        self.forward = torch.compile(self.model, dynamic=False) if args.compile else self.model
         self.optimizers = Optimizers(self.model, args.muon_lr, args.adam_lr)
         self.rng = np.random.default_rng(args.seed)
         self.started = time.time()
         self.num_steps = 0
         if args.start:
             state = torch.load(args.start / "run.pt")
-            self.optimizers.load_state_dict(state["optimizers"])
+            if "optimizers" in state:
+                self.optimizers.load_state_dict(state["optimizers"])
             self.num_steps = state["num_steps"]
         num_parameters = sum(p.numel() for p in self.model.parameters())
         print(f"{num_parameters} parameters, {self.model.shape}", flush=True)
+
+    def draw_circuits(self) -> None:
+        stream = RowStream(256, f"{self.args.seed}/circuits", "train", 0)
+        draw_circuits(self.model, *stream.read(256))
+        stream.close()
 
     def out_of_time(self) -> bool:
         minutes = self.args.minutes
@@ -69,14 +79,14 @@ class Trainer:
                                self.model.shape.vocab_size, self.digit_ids, self.rng)
         return torch.cat([ids, drawn[0]]), torch.cat([is_reply, drawn[1]])
 
-    def train_step(self, forward, stage: dict, stream: RowStream, num_rows: int,
+    def train_step(self, stage: dict, stream: RowStream, num_rows: int,
                    factor: float) -> float:
         ids, is_reply = self.read_batch(stage, stream, num_rows)
         positions = draw_positions(ids, self.stop_id, self.model.shape.max_positions,
                                    stage.get("jumps", 0.5), self.rng)
         cos, sin = self.model.rope(positions)
         with torch.autocast("cpu", torch.bfloat16):
-            hidden = forward(ids, cos, sin)
+            hidden = self.forward(ids, cos, sin)
             loss = reply_loss(self.model, hidden, ids, is_reply, stage.get("text_weight", 0.0))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -95,14 +105,13 @@ class Trainer:
         streams = [RowStream(row_tokens, f"{seed}/{row_tokens}", "train", stage.get("level", 1))
                    for row_tokens, _, _ in stage["batches"]]
         shares = np.array([share for _, _, share in stage["batches"]], dtype=float)
-        forward = torch.compile(self.model, dynamic=False) if self.args.compile else self.model
         losses: dict[int, list[float]] = {}
         stage_started = since = time.time()
         num_tokens, step, progress = 0, 0, 0.0
         while progress < 1.0 and not self.out_of_time():
             choice = self.rng.choice(len(streams), p=shares / shares.sum())
             row_tokens, num_rows, _ = stage["batches"][choice]
-            loss = self.train_step(forward, stage, streams[choice], num_rows,
+            loss = self.train_step(stage, streams[choice], num_rows,
                                    self.rate_factor(stage, progress))
             losses.setdefault(row_tokens, []).append(loss)
             num_tokens, step = num_tokens + row_tokens * num_rows, step + 1
