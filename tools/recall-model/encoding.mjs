@@ -103,9 +103,9 @@ export function encodeConversation(encoder, conversation, maxTokens) {
   const ids = encoder.encode(renderHead(conversation));
   const numContextTokens = ids.length;
   const isReply = ids.map(() => false);
-  for (const [index, { question, reply }] of conversation.turns.entries()) {
+  for (const [index, { role, question, reply }] of conversation.turns.entries()) {
     const text = conversation.inUserMessage && index === 0 ? `${conversation.system}\n` : '';
-    const asked = encoder.encode(`<|user|>${text}${question}<|end|><|assistant|>`);
+    const asked = encoder.encode(`<|${role}|>${text}${question}<|end|><|assistant|>`);
     const replied = encoder.encode(`${reply}<|end|>`);
     if (ids.length + asked.length + replied.length > maxTokens) break;
     ids.push(...asked, ...replied);

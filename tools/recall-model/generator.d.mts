@@ -60,6 +60,9 @@ export interface QuestionOptions {
 }
 
 export interface Turn {
+  /** Who speaks before the reply. */
+  role: 'user' | 'tool';
+  /** Or what the tool returned. */
   question: string;
   /** The exact reply. */
   reply: string;
@@ -89,6 +92,8 @@ export interface ConversationOptions {
   format?: AnswerFormat;
   /** Of the turns; default 0.25. */
   absentFraction?: number;
+  /** A lookup's result follows its call; default false. */
+  toolResults?: boolean;
   /** A line with the time stands in front of the text; default false. */
   clock?: boolean;
   /** The text stands in front of the first question; default false. */

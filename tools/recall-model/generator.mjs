@@ -101,7 +101,8 @@ export function generateRemoved(options) {
 
 /**
  * @typedef {object} Turn
- * @property {string} question
+ * @property {'user' | 'tool'} role who speaks before the reply
+ * @property {string} question or what the tool returned
  * @property {string} reply the exact text of the right reply
  * @property {Fact} [fact] undefined: not stated
  */
@@ -126,6 +127,7 @@ export function generateRemoved(options) {
  * @property {number} [numWordings] of each kind, at most; default all
  * @property {AnswerFormat} [format] default 'plain'
  * @property {number} [absentFraction] of the turns; default 0.25
+ * @property {boolean} [toolResults] a lookup's result follows its call; default false
  * @property {boolean} [clock] a line with the time stands in front of the text; default false
  * @property {boolean} [inUserMessage] default false
  */
@@ -146,22 +148,31 @@ export function drawClockLine(random) {
 export function drawConversation(random, options) {
   const { split, targetTokens, numFacts, numTurns, absentFraction = 0.25 } = options;
   const { format = 'plain', clock = false, inUserMessage = false } = options;
+  const { toolResults = false } = options;
   const { numKinds, numWordings } = options;
   const scene = drawScene(random, { split, numFacts, targetTokens, numKinds, numWordings });
   if (clock) scene.sentences.unshift(drawClockLine(random));
   const jsonInSystem = format === 'json' && !inUserMessage && random.chance(0.5);
   const request = format === 'json' ? random.pick(jsonRequests) : '';
   const asked = random.shuffle(scene.facts);
-  const turns = Array.from({ length: numTurns }, (_, index) => {
+  const drawTurn = (/** @type {number} */ index) => {
     const isAbsent = asked.length === 0 || random.chance(absentFraction);
     const fact = isAbsent ? undefined : asked[index % asked.length];
-    const question = drawQuestion(random, fact ?? drawAbsent(random, split, scene), numWordings);
-    return {
+    const place = fact ?? drawAbsent(random, split, scene);
+    const question = drawQuestion(random, place, numWordings);
+    /** @type {Turn} */
+    const turn = {
+      role: 'user',
       question: format === 'json' && !jsonInSystem ? `${question} ${request}` : question,
       reply: expectedReply(format, fact),
       fact,
     };
-  });
+    if (!fact || !toolResults || format !== 'lookup') return [turn];
+    /** @type {Turn} */
+    const result = { role: 'tool', question: fact.value, reply: fact.value, fact };
+    return [turn, result];
+  };
+  const turns = Array.from({ length: numTurns }, (_, index) => drawTurn(index)).flat();
   const text = scene.sentences.join(scene.separator);
   return {
     system: jsonInSystem ? [text, request].join(scene.separator).trim() : text,
@@ -192,9 +203,9 @@ export function generateConversation(seed, options) {
  */
 export function messagesOf({ system, inUserMessage, turns }, numTurns) {
   const messages = inUserMessage ? [] : [{ role: 'system', content: system }];
-  for (const [index, { question, reply }] of turns.slice(0, numTurns).entries()) {
+  for (const [index, { role, question, reply }] of turns.slice(0, numTurns).entries()) {
     const text = inUserMessage && index === 0 ? `${system}\n` : '';
-    messages.push({ role: 'user', content: text + question });
+    messages.push({ role, content: text + question });
     messages.push({ role: 'assistant', content: reply });
   }
   return messages;

@@ -16,7 +16,9 @@ const draw = kind === 'removed' ? generateRemoved : generateQuestions;
 
 /** @param {Question} question */
 function encodePrompt({ messages, tools, format, expected, fact, sentences }) {
-  const turns = [{ question: messages[1].content, reply: expected }];
+  const turns = [
+    { role: /** @type {const} */ ('user'), question: messages[1].content, reply: expected },
+  ];
   const scene = { facts: [fact], sentences, separator: ' ' };
   const conversation = {
     system: messages[0].content,

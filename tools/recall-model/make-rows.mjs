@@ -48,6 +48,7 @@ export function drawRow(random, split, rowTokens, level) {
     numTurns: Math.ceil((rowTokens - mostTokens) / tokensPerTurn) + 2,
     format: level > 0 ? drawFormat(random) : 'plain',
     absentFraction: level > 0 ? 0.25 : level < 0 ? 0 : 0.03,
+    toolResults: random.chance(0.5),
     clock: random.chance(level < 0 ? 0 : 0.1),
     inUserMessage: random.chance(0.06),
   });

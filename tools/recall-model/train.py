@@ -159,14 +159,15 @@ def main() -> None:
     parser.add_argument("--adam-lr", type=float, default=0.003)
     parser.add_argument("--log-steps", type=int, default=50)
     parser.add_argument("--evaluate-steps", type=int, default=400)
-    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--compile", action="store_true", help="faster after a minute per shape")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(args)
     for index, stage in enumerate(json.loads(args.recipe.read_text())):
-        trainer.run_stage(index, stage)
+        if not trainer.out_of_time():
+            trainer.run_stage(index, stage)
 
 
 if __name__ == "__main__":

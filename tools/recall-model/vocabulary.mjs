@@ -6,12 +6,26 @@ import { knownNames, knownPlaces, nameHeads, nameTails, placeHeads, placeTails }
 import { proseWords } from './prose.mjs';
 import { Random } from './random.mjs';
 
+// Written after the tokenizer was trained; counting it would renumber the committed vocabulary.
+const newestStatement = '{name} has the best friend {value}.';
 const wordings = Object.values(factKinds).flatMap(({ attribute, statements, questions }) => [
   attribute,
   ` ${attribute}`,
-  ...statements,
+  ...statements.filter((text) => text !== newestStatement),
   ...questions,
 ]);
+// Words that a text may hold beside those of today's wordings.
+const furtherWordings = [
+  '{name} opens the vault with the code {value}.',
+  '{name} wears the badge with the number {value}.',
+  '{name} has a home in {value}.',
+  'The town where {name} was born is {value}.',
+  '{name} has reached the age of {value}.',
+  '{name} has a job as a {value}.',
+  '{name} has as a treasure a {value}.',
+  '{name} has for a best friend {value}.',
+  '{name} has a best friend called {value}.',
+];
 const replies = ['{"answer": "', '"}', `{"answer": "${notStated}"}`, notStated, '"}}\n'].concat(
   Object.values(tools).flatMap(({ function: { name, parameters } }) => [
     `{"name": "${name}", "arguments": {`,
@@ -28,7 +42,7 @@ const prose = proseWords
 const names = [...nameHeads, ...nameTails, ...placeHeads, ...placeTails];
 const pieces = [
   ...Array(8)
-    .fill([...names, ...values, ...wordings, ...replies])
+    .fill([...names, ...values, ...wordings, ...furtherWordings, ...replies])
     .flat(),
   ...Array(4).fill(prose).flat(),
   ...Array(3)
