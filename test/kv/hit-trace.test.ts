@@ -15,7 +15,7 @@ describe('hit tokens on a trace of prompts seen once and hot prefixes', () => {
   test.each([
     ['one hot prefix', {}],
     ['one hot prefix, another seed', { seed: 2 }],
-    ['four hot prefixes', { numHotPrefixes: 4, hotLen: 512 }],
+    ['two hot prefixes', { numHotPrefixes: 2 }],
     ['a pool twice as large', { numBlocks: 512 }],
   ])('are at least 90 %% of the offline optimum: %s', (_name, change) => {
     const { lru, ours, optimal } = measure({ ...defaultTrace, ...change });
