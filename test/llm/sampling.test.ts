@@ -1,11 +1,18 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readSamplingDefaults, samplingOf } from '../../lib/llm/sampling.js';
 
+const folders: string[] = [];
+
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true });
+});
+
 /** A folder whose generation_config.json has this text. */
 function folderWith(json: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'paged-attention-sampling-'));
+  folders.push(folder);
   writeFileSync(join(folder, 'generation_config.json'), json);
   return folder;
 }

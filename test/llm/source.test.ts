@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, realpathSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -10,6 +10,7 @@ const home = process.cwd();
 
 beforeEach(() => process.chdir(root));
 afterEach(() => process.chdir(home));
+afterAll(() => rmSync(root, { recursive: true }));
 
 describe('findModelFolder', () => {
   test.each([undefined, 'recall'])('takes %s for the model of the package', async (source) => {

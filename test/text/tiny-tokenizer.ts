@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -143,9 +143,21 @@ export function metaspaceTokenizer(prependScheme: 'first' | 'always' | 'never'):
   };
 }
 
-/** Writes tokenizer.json and tokenizer_config.json into a folder; a new one in the system's place for temporary files by default. */
+const temporaryFolders: string[] = [];
+
+afterAll(() => {
+  for (const folder of temporaryFolders.splice(0)) rmSync(folder, { recursive: true });
+});
+
+function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'paged-attention-text-'));
+  temporaryFolders.push(folder);
+  return folder;
+}
+
+/** Writes tokenizer.json and tokenizer_config.json into a folder; by default a new one, removed after the test file. */
 export function writeTokenizer({
-  folder = mkdtempSync(join(tmpdir(), 'paged-attention-text-')),
+  folder = temporaryFolder(),
   tokenizer = byteLevelTokenizer(),
   config = { bos_token: '<s>', eos_token: '<|end|>', chat_template: tinyTemplate } as object,
 } = {}): string {
