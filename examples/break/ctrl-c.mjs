@@ -16,5 +16,7 @@ try {
 } catch (error) {
   console.log(`the stream ended with: ${error.message}`);
 }
+const next = await llm.generate('Omar lives in', { maxTokens: 1 });
+console.log(`the next request is served: ${next.usage.outputTokens} token`);
 console.log(`blocks in use afterwards: ${llm.stats().cache.numLive}`);
 await llm.close();
