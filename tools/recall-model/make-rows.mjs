@@ -21,9 +21,9 @@ const tokensPerTurn = 16;
  */
 function drawFormat(random) {
   const draw = random.next();
-  if (draw < 0.68) return 'plain';
-  if (draw < 0.84) return 'json';
-  return draw < 0.92 ? 'lookup' : 'answer';
+  if (draw < 0.6) return 'plain';
+  if (draw < 0.85) return 'json';
+  return draw < 0.93 ? 'lookup' : 'answer';
 }
 
 /**

@@ -94,7 +94,8 @@ function drawFreeName(random) {
 export function drawName(random, split, similarTo) {
   const kind = random.next();
   if (!similarTo && split === 'train' && kind < 0.06) return random.pick(knownNames);
-  if (!similarTo && kind < 0.1) return drawFrom(split, () => drawFreeName(random));
+  if (!similarTo && split === 'train' && kind < 0.1)
+    return drawFrom(split, () => drawFreeName(random));
   const head = similarTo && nameHeads.find((text) => similarTo.startsWith(text));
   const tail = similarTo && nameTails.find((text) => similarTo.endsWith(text));
   const keepHead = random.chance(0.5);
