@@ -21,5 +21,10 @@ describe('half-precision bits', () => {
     expect(fromF16Bits(toF16Bits(1 + 2 ** -11))).toBe(1);
     expect(fromF16Bits(toF16Bits(1 + 3 * 2 ** -11))).toBe(1 + 2 ** -9);
     expect(fromF16Bits(toF16Bits(2 - 2 ** -12))).toBe(2);
+    expect(fromF16Bits(toF16Bits(2 ** -14 - 2 ** -26))).toBe(2 ** -14);
+    expect(fromF16Bits(toF16Bits(3 * 2 ** -25))).toBe(2 ** -23);
+    expect(fromF16Bits(toF16Bits(2 ** -25))).toBe(0);
+    expect(fromF16Bits(toF16Bits(2 ** -25 * 1.001))).toBe(2 ** -24);
+    expect([65519, 65520].map((value) => fromF16Bits(toF16Bits(value)))).toEqual([65504, Infinity]);
   });
 });

@@ -1,34 +1,33 @@
-const word = new DataView(new ArrayBuffer(4));
-
-/** Bits of a float32. */
-function bitsOf(value: number): number {
-  word.setFloat32(0, value);
-  return word.getUint32(0);
-}
+const float = new Float32Array(1);
+const word = new Uint32Array(float.buffer);
 
 /** Rounds to bfloat16, ties to even. @returns its 16 bits */
 export function toBf16Bits(value: number): number {
-  const bits = bitsOf(value);
-  if (Number.isNaN(value)) return (bits >>> 16) | 0x40;
+  float[0] = value;
+  const bits = word[0];
+  if (isNaNBits(bits)) return (bits >>> 16) | 0x40;
   return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
 }
 
 /** Rounds to IEEE half precision, ties to even, subnormals kept, infinity past 65519. @returns its 16 bits */
 export function toF16Bits(value: number): number {
-  const sign = (bitsOf(value) >>> 16) & 0x8000;
-  const magnitude = Math.abs(Math.fround(value));
-  if (Number.isNaN(value)) return sign | 0x7e00;
-  if (magnitude >= 65520) return sign | 0x7c00;
-  // One unit in the last place is 2^(exponent - 10); below 2^-14 it stays 2^-24 (subnormals).
-  const exponent = Math.max(-14, Math.floor(Math.log2(magnitude || 1e-30)));
-  const units = roundTiesToEven(magnitude * 2 ** (10 - exponent));
-  return sign | (exponent === -14 ? units : units + ((exponent + 14) << 10));
+  float[0] = value;
+  const sign = (word[0] >>> 16) & 0x8000;
+  const exponent = ((word[0] >>> 23) & 0xff) - 127;
+  const fraction = (word[0] & 0x7fffff) | 0x800000; // 24 bits
+  if (isNaNBits(word[0])) return sign | 0x7e00;
+  if (exponent > 15) return sign | 0x7c00;
+  if (exponent < -25) return sign;
+  // Below 2^-14 a half counts units of 2^-24: it keeps fewer of the 24 bits.
+  const numDropped = exponent < -14 ? -1 - exponent : 13;
+  const kept = shiftTiesToEven(fraction, numDropped);
+  return sign | (exponent < -14 ? kept : kept - 0x400 + ((exponent + 15) << 10));
 }
 
 /** The float32 that 16 bits of bfloat16 stand for. */
 export function fromBf16Bits(bits: number): number {
-  word.setUint32(0, bits << 16);
-  return word.getFloat32(0);
+  word[0] = bits << 16;
+  return float[0];
 }
 
 /** The float32 that 16 bits of IEEE half precision stand for. */
@@ -48,9 +47,11 @@ export function roundTo(dtype: 'f32' | 'f16' | 'bf16', value: number): number {
   return Math.fround(value);
 }
 
-function roundTiesToEven(value: number): number {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  if (rest !== 0.5) return Math.round(value);
-  return floor % 2 === 0 ? floor : floor + 1;
+const isNaNBits = (bits: number): boolean => (bits & 0x7fffffff) > 0x7f800000;
+
+function shiftTiesToEven(value: number, numBits: number): number {
+  const kept = value >>> numBits;
+  const rest = value & ((1 << numBits) - 1);
+  const half = 1 << (numBits - 1);
+  return rest > half || (rest === half && kept % 2 === 1) ? kept + 1 : kept;
 }

@@ -4,12 +4,10 @@ import { join } from 'node:path';
 
 import { Device } from '../../lib/device/index.js';
 import { loadModel } from '../../lib/model/index.js';
+import { modelLogits } from '../tolerances.js';
 import { goldenFolder, readGolden, readRandomGoldens, relativeError } from './golden-cases.js';
 import { promptLogits } from './prompt-logits.js';
 import { writeRandomCheckpoint } from './random-checkpoint.js';
-
-/** f32 sums of up to 128 products over 2 to 3 layers, against float64. */
-const tolerance = 1e-5;
 
 describe('the recorded forward loop', () => {
   let device: Device;
@@ -32,7 +30,7 @@ describe('the recorded forward loop', () => {
 
     const whole = await promptLogits(device, model, golden.promptTokens);
     for (const [i, row] of golden.rows.entries()) {
-      expect(relativeError(whole.logits[row], golden.logits[i])).toBeLessThan(tolerance);
+      expect(relativeError(whole.logits[row], golden.logits[i])).toBeLessThan(modelLogits.f32);
     }
 
     const options = { blockSize: 8, chunkLen: 7 };
@@ -48,7 +46,7 @@ describe('the recorded forward loop', () => {
 
     const { logits } = await promptLogits(device, model, golden.promptTokens);
     for (const [i, row] of golden.rows.entries()) {
-      expect(relativeError(logits[row], golden.logits[i])).toBeLessThan(tolerance);
+      expect(relativeError(logits[row], golden.logits[i])).toBeLessThan(modelLogits.f32);
     }
     model.free();
   });

@@ -160,8 +160,9 @@ describe('loadModel refuses, with nothing left behind,', () => {
   test('a device that is closed while it loads', async () => {
     writeRandomCheckpoint(folder);
     const loading = loadModel(device, folder);
+    const refused = expect(loading).rejects.toMatchObject({ code: 'ERR_CLOSED' });
     await device.close();
-    await expect(loading).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+    await refused;
     expect(isMapped()).toBe(false);
   });
 });

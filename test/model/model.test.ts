@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { Device, type WeightDType } from '../../lib/device/index.js';
 import { type LoadModelOptions, loadModel } from '../../lib/model/index.js';
+import { modelLogits } from '../tolerances.js';
 import { roundTo } from './float-bits.js';
 import { relativeError } from './golden-cases.js';
 import { promptLogits } from './prompt-logits.js';
@@ -46,9 +47,6 @@ describe('loadModel', () => {
   }
 
   describe('loads', () => {
-    /** Sums of about 100 products in f32; half-precision inputs may round to the other neighbour. */
-    const tolerance = { f32: 1e-5, f16: 4e-3, bf16: 3e-2 };
-
     test.each<[WeightDType, ConfigJson]>([
       ['f32', { head_dim: 80, rope_scaling: { type: 'linear', factor: 2 } }],
       ['f16', { num_key_value_heads: 4, head_dim: 96 }],
@@ -76,7 +74,7 @@ describe('loadModel', () => {
         const tensor = (name: string) => tensors.get(name)!;
         const expected = referenceLogits(model.config, tensor, prompt, rounding);
         for (const [row, values] of expected.entries()) {
-          expect(relativeError(logits[row], values)).toBeLessThan(tolerance[dtype]);
+          expect(relativeError(logits[row], values)).toBeLessThan(modelLogits[dtype]);
         }
       },
     );

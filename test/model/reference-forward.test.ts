@@ -1,10 +1,11 @@
 import { parseConfig } from '../../lib/model/config.js';
+import { modelLogits } from '../tolerances.js';
 import { type RandomGoldenCase, readRandomGoldens, relativeError } from './golden-cases.js';
 import { type ConfigJson, tensorShapes, tensorValues } from './random-checkpoint.js';
 import { referenceLogits } from './reference-forward.js';
 
-/** PyTorch computes norms and rotary angles in float32 even in a float64 model. */
-const tolerance = 1e-5;
+/** Like ours: PyTorch computes norms and rotary angles in float32 even in a float64 model. */
+const tolerance = modelLogits.f32;
 
 /** The worst error of any golden row, for the reference run with `overrides` in its config. */
 function worstError(golden: RandomGoldenCase, overrides: ConfigJson = {}): number {
