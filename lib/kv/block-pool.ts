@@ -101,8 +101,9 @@ export class BlockPool {
     return this.allocator.getRefCount(block) === 0 && this.trie.nodeOfBlock[block] !== rootNode;
   }
 
-  isHeldOnce(block: number): boolean {
-    return this.allocator.getRefCount(block) === 1;
+  /** References on a block: of tables, pins and pending copies. */
+  countHolders(block: number): number {
+    return this.allocator.getRefCount(block);
   }
 
   /** Takes a place from its node; if it was the last, the node goes with all that follows it. */

@@ -1,24 +1,7 @@
 import { strict as assert } from 'node:assert';
-import type { BlockAllocator } from './block-allocator.js';
-import type { BlockPool } from './block-pool.js';
 import type { BlockTable } from './block-table.js';
-import type { EventLog } from './event-log.js';
-import type { Ghosts } from './ghosts.js';
-import type { Leases } from './leases.js';
+import type { CacheParts } from './cache-parts.js';
 import { NodeFlag } from './node-store.js';
-import type { Pins } from './pins.js';
-import type { PrefixTrie } from './prefix-trie.js';
-
-/** The parts of a prefix cache. */
-export interface CacheParts {
-  readonly allocator: BlockAllocator;
-  readonly trie: PrefixTrie;
-  readonly pool: BlockPool;
-  readonly ghosts: Ghosts;
-  readonly pins: Pins;
-  readonly events: EventLog;
-  readonly leases: Leases;
-}
 
 /**
  * Checks every invariant of every part, and those between them.

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { InvalidArgumentError } from '../errors.js';
-import { hashText } from './token-hash.js';
+import { hashText, type KeysHash } from './token-hash.js';
 
 /**
  * One typed key that separates equal tokens.
@@ -48,11 +48,9 @@ export function extraKeysOfBlock(extraKeys: ExtraKeys | null, isFirst: boolean):
 }
 
 /** The keys of one block as the trie sees them. */
-export interface BlockKeys {
+export interface BlockKeys extends KeysHash {
   /** Number of equal keys; `undefined` while no node has them. */
   readonly id: number | undefined;
-  readonly hashLo: number;
-  readonly hashHi: number;
 }
 
 /** The keys of a request: on its first block, and on each later one. */

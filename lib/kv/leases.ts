@@ -5,11 +5,13 @@ import { type BlockCopy, BlockTable } from './block-table.js';
 import type { AcquireOptions, Lease, PrefixMatch } from './cache-types.js';
 import type { Lookup } from './lookup.js';
 import { NodeFlag, rootNode } from './node-store.js';
+import type { Pins } from './pins.js';
 import type { PrefixTrie } from './prefix-trie.js';
 
 export interface LeasesOptions {
   readonly trie: PrefixTrie;
   readonly pool: BlockPool;
+  readonly pins: Pins;
   readonly lookup: Lookup;
 }
 
@@ -191,10 +193,15 @@ export class Leases {
     while (table.numBlocks < this.countBlocks(numTokens)) table.append(pool.allocate());
   }
 
-  /** One holder, and no cached tokens at or behind the position. */
+  /**
+   * One table, and no cached tokens at or behind the position. Pins and pending copies are no
+   * hindrance: they hold a block for its cached tokens, and a copy runs before its step writes.
+   */
   private isWritable(block: number, numTokensBefore: number): boolean {
-    const { trie, pool } = this.options;
-    if (!pool.isHeldOnce(block)) return false;
+    const { trie, pool, pins } = this.options;
+    let numTables = pool.countHolders(block) - pins.getPinCount(block);
+    for (const { copy } of this.copies.values()) numTables -= copy.source === block ? 1 : 0;
+    if (numTables > 1) return false;
     const node = trie.nodeOfBlock[block];
     return node === rootNode || trie.store.numTokens[node] <= numTokensBefore;
   }

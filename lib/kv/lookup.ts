@@ -92,11 +92,11 @@ export class Lookup {
     this.node = rootNode;
     hasher.startAt(store.hashLo[rootNode], store.hashHi[rootNode]);
     for (let i = 0; i < maxFull; i++) {
-      const { id, hashLo, hashHi } = i === 0 ? keys.first : keys.later;
-      if (id === undefined) return i;
+      const blockKeys = i === 0 ? keys.first : keys.later;
+      if (blockKeys.id === undefined) return i;
       const start = i * blockSize;
-      hasher.mixBlock(tokens, start, start + blockSize, hashLo, hashHi);
-      const node = index.find(this.node, id, hasher, tokens, start);
+      hasher.mixBlock(tokens, start, start + blockSize, blockKeys);
+      const node = index.find(this.node, blockKeys.id, tokens, start);
       if (node === rootNode) return i;
       this.places[i] = store.firstPlace[node];
       this.node = node;

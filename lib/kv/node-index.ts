@@ -11,7 +11,11 @@ export class NodeIndex {
   private readonly buckets: Int32Array;
   private readonly mask: number;
 
-  constructor(private readonly store: NodeStore) {
+  constructor(
+    private readonly store: NodeStore,
+    /** Holds the hash of what is looked for. */
+    private readonly hash: { readonly lo: number; readonly hi: number },
+  ) {
     const numBuckets = 2 ** Math.ceil(Math.log2(store.capacity));
     this.buckets = new Int32Array(numBuckets);
     this.mask = numBuckets - 1;
@@ -21,16 +25,15 @@ export class NodeIndex {
     return this.buckets.byteLength;
   }
 
-  /** @returns the node, or the root when there is none */
-  find(
-    parent: number,
-    keysId: number,
-    hash: { readonly lo: number; readonly hi: number },
-    tokens: Int32Array,
-    start: number,
-  ): number {
+  /**
+   * The child of `parent` with these keys, `tokens[start, start + blockSize)`, and the hash that the
+   * hasher holds.
+   *
+   * @returns the root when there is none
+   */
+  find(parent: number, keysId: number, tokens: Int32Array, start: number): number {
     const store = this.store;
-    const { lo, hi } = hash;
+    const { lo, hi } = this.hash;
     let node = this.buckets[lo & this.mask];
     while (node !== rootNode) {
       const isCandidate =

@@ -45,6 +45,11 @@ export class Pins {
     return this.pinCounts.byteLength + this.deadlines.bytes;
   }
 
+  /** Blocks that pins may hold together. */
+  get maxPinned(): number {
+    return this.options.maxPinned;
+  }
+
   getPinCount(block: number): number {
     return this.pinCounts[block];
   }

@@ -1,8 +1,8 @@
 import { InvalidArgumentError, OutOfBlocksError } from '../errors.js';
 import type { BlockAllocator } from './block-allocator.js';
-import { BlockPool } from './block-pool.js';
 import type { BlockCopy, BlockTable } from './block-table.js';
-import { type CacheParts, checkCache } from './cache-invariants.js';
+import { checkCache } from './cache-invariants.js';
+import { type CacheParts, makeParts } from './cache-parts.js';
 import type {
   AcquireOptions,
   CacheStats,
@@ -16,21 +16,11 @@ import type {
   PrefixCacheOptions,
   PrefixMatch,
 } from './cache-types.js';
-import { EventLog } from './event-log.js';
 import type { KvSnapshot } from './events.js';
 import { explainMatch } from './explain.js';
 import type { ExtraKeys } from './extra-keys.js';
-import { Ghosts } from './ghosts.js';
 import { invalidate } from './invalidation.js';
-import { checkLives, Leases } from './leases.js';
-import { Lookup } from './lookup.js';
-import { neverForget } from './node-store.js';
-import { Pins } from './pins.js';
-import { PrefixTrie } from './prefix-trie.js';
-import { Registration } from './registration.js';
-import { checkDuration, Retention, toIdleLimit } from './retention.js';
-
-const defaultMaxPinnedFraction = 0.5;
+import { checkLives } from './leases.js';
 
 /**
  * The content-addressed KV cache: which blocks hold which tokens, who holds them, and what goes when
@@ -46,39 +36,14 @@ export class PrefixCache {
   /** Blocks that pins may hold together. */
   readonly maxPinnedBlocks: number;
   private readonly parts: CacheParts;
-  private readonly lookup: Lookup;
-  private readonly registration: Registration;
-  private readonly retention: Retention;
   private readonly clock: () => number;
 
   /** @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` for an option outside its range */
   constructor(options: PrefixCacheOptions) {
-    const { allocator, maxIdleMs, clock = () => performance.now() } = options;
-    const { maxPinnedFraction = defaultMaxPinnedFraction, maxGhosts = allocator.numBlocks } =
-      options;
-    checkOptions(options);
-    this.allocator = allocator;
-    this.clock = clock;
-    this.maxPinnedBlocks = Math.floor((allocator.numBlocks - 1) * maxPinnedFraction);
-    const defaultIdleLimitMs = toIdleLimit(maxIdleMs) ?? neverForget;
-    const { scanResistance = true } = options;
-    const trie = new PrefixTrie(allocator.numBlocks, allocator.blockSize);
-    const ghosts = new Ghosts(maxGhosts);
-    const events = new EventLog(trie, options.medium ?? 'cpu', options.onEvent);
-    const aging = { clock, scanResistance, defaultIdleLimitMs };
-    const pool = new BlockPool({ allocator, trie, ghosts, events, ...aging });
-    const pins = new Pins({
-      trie,
-      pool,
-      numBlocks: allocator.numBlocks,
-      maxPinned: this.maxPinnedBlocks,
-    });
-    this.lookup = new Lookup(trie);
-    const leases = new Leases({ trie, pool, lookup: this.lookup });
-    this.registration = new Registration({ trie, pool, queue: pool.queue, ghosts, events });
-    const { registration } = this;
-    this.retention = new Retention({ trie, pool, pins, registration, clock, defaultIdleLimitMs });
-    this.parts = { allocator, trie, pool, ghosts, pins, events, leases };
+    this.allocator = options.allocator;
+    this.parts = makeParts(options);
+    this.clock = this.parts.clock;
+    this.maxPinnedBlocks = this.parts.pins.maxPinned;
   }
 
   /**
@@ -90,7 +55,7 @@ export class PrefixCache {
    */
   match(tokens: Int32Array, options: MatchOptions = {}): PrefixMatch {
     this.expire();
-    return this.lookup.match(tokens, options);
+    return this.parts.lookup.match(tokens, options);
   }
 
   /**
@@ -105,7 +70,7 @@ export class PrefixCache {
     options: { readonly extraKeys?: ExtraKeys | null } = {},
   ): PrefixMatch {
     this.expire();
-    return this.lookup.matchPrompt(tokens, options.extraKeys);
+    return this.parts.lookup.matchPrompt(tokens, options.extraKeys);
   }
 
   /**
@@ -178,12 +143,12 @@ export class PrefixCache {
    * @param end how many of them are accepted, and written by steps submitted so far
    */
   registerSubmitted(table: BlockTable, tokens: Int32Array, end: number): void {
-    this.registration.registerSubmitted(table, tokens, end);
+    this.parts.registration.registerSubmitted(table, tokens, end);
   }
 
   /** The steps that write tokens `[0, end)` completed: their blocks are announced. */
   commit(table: BlockTable, end: number): void {
-    this.registration.commit(table, end);
+    this.parts.registration.commit(table, end);
   }
 
   /**
@@ -208,7 +173,7 @@ export class PrefixCache {
    * nothing happens when the cache has these tokens, or when what they follow is not cached.
    */
   registerTail(table: BlockTable, tokens: Int32Array, numTokens: number): void {
-    this.registration.registerTail(table, tokens, numTokens);
+    this.parts.registration.registerTail(table, tokens, numTokens);
   }
 
   /**
@@ -220,7 +185,7 @@ export class PrefixCache {
    */
   free(table: BlockTable, options: FreeOptions = {}): { readonly isRetained: boolean } {
     checkLives(table);
-    const isRetained = this.retention.settle(table, options);
+    const isRetained = this.parts.retention.settle(table, options);
     this.parts.leases.release(table);
     return { isRetained };
   }
@@ -265,10 +230,10 @@ export class PrefixCache {
     this.expire();
     const { pins } = this.parts;
     if ('fullBlocks' in target) {
-      return pins.add(this.lookup.refresh(target).fullBlocks.slice(), options, this.clock());
+      return pins.add(this.parts.lookup.refresh(target).fullBlocks.slice(), options, this.clock());
     }
     checkLives(target);
-    return pins.add(this.retention.findPath(target), options, this.clock());
+    return pins.add(this.parts.retention.findPath(target), options, this.clock());
   }
 
   /** Lets a pin go; false when it went before: let go, expired, or its blocks dropped. */
@@ -347,22 +312,8 @@ export class PrefixCache {
   }
 
   private drop(table: BlockTable, numKept: number, others: Iterable<BlockTable>): BlockTable[] {
-    const affected = this.registration.drop(table, numKept, others);
+    const affected = this.parts.registration.drop(table, numKept, others);
     this.parts.pins.removeVoid();
     return affected;
   }
-}
-
-function checkOptions({
-  maxPinnedFraction = 0,
-  maxGhosts = 0,
-  maxIdleMs,
-}: PrefixCacheOptions): void {
-  if (!(maxPinnedFraction >= 0 && maxPinnedFraction <= 1)) {
-    throw new InvalidArgumentError('maxPinnedFraction', maxPinnedFraction, 'a number from 0 to 1');
-  }
-  if (!Number.isInteger(maxGhosts) || maxGhosts < 0) {
-    throw new InvalidArgumentError('maxGhosts', maxGhosts, 'an integer from 0');
-  }
-  checkDuration('maxIdleMs', maxIdleMs);
 }

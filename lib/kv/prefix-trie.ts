@@ -41,7 +41,7 @@ export class PrefixTrie {
 
   constructor(numBlocks: number, blockSize: number) {
     this.store = new NodeStore(numBlocks - 1, blockSize);
-    this.index = new NodeIndex(this.store);
+    this.index = new NodeIndex(this.store, this.hasher);
     this.children = new ChildIndex(this.store);
     this.nodeOfBlock = new Int32Array(numBlocks);
     this.nextPlace = new Int32Array(numBlocks);
@@ -61,7 +61,7 @@ export class PrefixTrie {
   hashChild(parent: number, tokens: Int32Array, start: number, keys: BlockKeys): void {
     const { hashLo, hashHi, blockSize } = this.store;
     this.hasher.startAt(hashLo[parent], hashHi[parent]);
-    this.hasher.mixBlock(tokens, start, start + blockSize, keys.hashLo, keys.hashHi);
+    this.hasher.mixBlock(tokens, start, start + blockSize, keys);
   }
 
   /** Makes a node whose only place is `block`. */

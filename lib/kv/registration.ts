@@ -8,7 +8,7 @@ import type { EvictionQueue } from './eviction-queue.js';
 import type { BlockKeys } from './extra-keys.js';
 import type { Ghosts } from './ghosts.js';
 import { NodeFlag, rootNode } from './node-store.js';
-import type { PrefixTrie } from './prefix-trie.js';
+import type { NewNode, PrefixTrie } from './prefix-trie.js';
 
 export interface RegistrationOptions {
   readonly trie: PrefixTrie;
@@ -144,9 +144,12 @@ export class Registration {
     const keys = this.getKeys(table, index);
     const start = index * store.blockSize;
     trie.hashChild(parent, tokens, start, keys);
-    const known = trie.index.find(parent, keys.id!, trie.hasher, tokens, start);
+    const known = trie.index.find(parent, keys.id!, tokens, start);
     if (known === rootNode) {
-      this.addFull(parent, keys.id!, tokens, start, block);
+      const { lo, hi } = trie.hasher;
+      const numTokens = store.blockSize;
+      const hash = { lo, hi };
+      this.addFull({ parent, keysId: keys.id!, hash, tokens, start, numTokens }, block);
       return true;
     }
     trie.addPlace(known, block);
@@ -154,21 +157,11 @@ export class Registration {
     return true;
   }
 
-  private addFull(
-    parent: number,
-    keysId: number,
-    tokens: Int32Array,
-    start: number,
-    block: number,
-  ): void {
+  private addFull(content: NewNode, block: number): void {
     const { trie, queue, ghosts } = this.options;
-    const { lo, hi } = trie.hasher;
-    const numTokens = trie.store.blockSize;
-    this.dropTailsWithin({ parent, keysId, tokens, start, numTokens });
-    const node = trie.addNode(
-      { parent, keysId, hash: { lo, hi }, tokens, start, numTokens },
-      block,
-    );
+    const { lo, hi } = content.hash;
+    this.dropTailsWithin(content);
+    const node = trie.addNode(content, block);
     const ghost = ghosts.find(lo, hi);
     if (ghost === undefined) return;
     ghosts.remove(lo, hi);

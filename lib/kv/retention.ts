@@ -77,7 +77,7 @@ export class Retention {
       const block = table.blocks[table.numRegisteredBlocks - 1];
       const node = trie.getFullNode(block);
       if (node !== rootNode) {
-        if (store.has(node, NodeFlag.shared) || !pool.isHeldOnce(block)) return;
+        if (store.has(node, NodeFlag.shared) || pool.countHolders(block) > 1) return;
         pool.removePlace(block, 'discarded');
       }
       table.numRegisteredBlocks--;

@@ -1,3 +1,9 @@
+/** The hash of a block's extra keys; both 0 for none. */
+export interface KeysHash {
+  readonly hashLo: number;
+  readonly hashHi: number;
+}
+
 /**
  * The 64-bit hash by which a node is found, as two lanes of 32 bits.
  *
@@ -17,10 +23,10 @@ export class TokenHasher {
     this.hi = hi;
   }
 
-  /** Moves on to the hash of the child with `tokens[start, end)` and the given hash of its keys. */
-  mixBlock(tokens: Int32Array, start: number, end: number, keysLo: number, keysHi: number): void {
-    let a = this.lo ^ keysLo;
-    let b = this.hi ^ keysHi;
+  /** Moves on to the hash of the child with `tokens[start, end)` and keys of the given hash. */
+  mixBlock(tokens: Int32Array, start: number, end: number, keys: KeysHash): void {
+    let a = this.lo ^ keys.hashLo;
+    let b = this.hi ^ keys.hashHi;
     for (let i = start; i < end; i++) {
       const token = tokens[i];
       a = Math.imul(a ^ token, 0x9e3779b1);

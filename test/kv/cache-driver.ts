@@ -1,24 +1,8 @@
-// Drives a real cache and its oracle through the same operations, as an engine would, over a
-// simulated memory in which every slot knows the whole prefix whose K/V were written to it.
+// Random operations on a cache harness: each does to the oracle what it does to the cache, and
+// compares what both say.
 import { strict as assert } from 'node:assert';
-import {
-  BlockAllocator,
-  type BlockCopy,
-  type BlockTable,
-  type ExtraKeys,
-  type KvEvent,
-  PrefixCache,
-} from '../../lib/kv/index.js';
-import { CacheOracle, type OracleSequence, textOf } from './cache-oracle.js';
-
-interface Sequence {
-  readonly table: BlockTable;
-  readonly model: OracleSequence;
-  readonly tokens: number[];
-  /** Tokens whose K/V are written (or cached). */
-  numWritten: number;
-  copies: BlockCopy[];
-}
+import type { ExtraKeys, Lease } from '../../lib/kv/index.js';
+import { CacheHarness, type Sequence } from './cache-harness.js';
 
 /** One operation: what, on which of the things there are, and how. */
 export interface Operation {
@@ -40,38 +24,13 @@ const keyChoices: (ExtraKeys | null)[] = [
   ],
 ];
 
-export class CacheDriver {
-  readonly cache: PrefixCache;
-  readonly oracle: CacheOracle;
-  readonly counts: Record<string, number> = {};
-  private readonly allocator: BlockAllocator;
-  private readonly memory: (string | undefined)[];
-  private readonly replayed = new Map<string, string>();
-  private readonly usage = { queryTokens: 0, hitTokens: 0, copiedTokens: 0 };
-  private readonly blockSize = 8;
-  private sequences: Sequence[] = [];
-  private rawBlocks: number[] = [];
-  private nowMs = 0;
-  private numOperations = 0;
-  private lastSequenceNumber = 0;
+interface Prompt {
+  readonly keys: string;
+  readonly tokens: number[];
+  readonly maxKeepTokens: number;
+}
 
-  constructor(
-    numBlocks: number,
-    private readonly scanResistance: boolean,
-  ) {
-    const { blockSize } = this;
-    this.allocator = new BlockAllocator({ numBlocks, blockSize });
-    this.cache = new PrefixCache({
-      allocator: this.allocator,
-      clock: () => this.nowMs,
-      maxGhosts: 20,
-      scanResistance,
-      onEvent: (event) => this.replay(event),
-    });
-    this.oracle = new CacheOracle(numBlocks, blockSize, this.cache.maxPinnedBlocks);
-    this.memory = new Array(numBlocks * blockSize).fill(undefined);
-  }
-
+export class CacheDriver extends CacheHarness {
   run(operation: Operation): void {
     this.numOperations++;
     this.nowMs += 1;
@@ -87,11 +46,11 @@ export class CacheDriver {
     this.cache.freeBlocks(Int32Array.from(this.rawBlocks));
     for (const id of [...this.oracle.pins.keys()]) this.cache.unpin(id);
     this.cache.checkInvariants([]);
-    this.checkEvents();
+    this.replay.check(this.cache, this.oracle);
     this.cache.invalidate({ all: true });
     assert.equal(this.allocator.numFree, this.allocator.numBlocks - 1, 'empty blocks at the end');
-    this.checkEvents();
-    assert.equal(this.replayed.size, 0, 'blocks announced at the end');
+    this.replay.check(this.cache, this.oracle);
+    assert.equal(this.replay.size, 0, 'blocks announced at the end');
   }
 
   start({ which, length, choice }: Operation): void {
@@ -126,29 +85,35 @@ export class CacheDriver {
     this.usage.hitTokens += lease.numCachedTokens;
     this.usage.copiedTokens += lease.numCopiedTokens;
 
-    for (const block of expected.places) this.oracle.hold(block);
-    if (lease.copy !== undefined) this.oracle.hold(lease.copy.source);
-    const blocks = [...lease.table.blocks.subarray(0, lease.table.numBlocks)];
-    for (const block of blocks.slice(expected.places.length)) this.take(block);
-    const numShared = expected.places.length;
-    if (numShared > 0) this.oracle.markShared(expected.places[numShared - 1]);
-    if (lease.copy !== undefined) this.oracle.markShared(lease.copy.source);
-    const model = { keys, blocks, numShared, numRegistered: numShared, maxKeep: maxKeepTokens };
-    const sequence: Sequence = {
-      table: lease.table,
-      model: {
-        ...model,
-        tailBlock: 0,
-        tailEntry: undefined,
-        sources: lease.copy ? [lease.copy.source] : [],
-      },
-      tokens,
-      numWritten: numFound,
-      copies: lease.copy === undefined ? [] : [lease.copy],
-    };
-    this.sequences.push(sequence);
+    const sequence = this.admit(lease, expected.places, { keys, tokens, maxKeepTokens });
+    sequence.numWritten = numFound;
     if (choice % 7 === 0) return; // planned, not submitted: later operations find it so
     this.submit(sequence, choice % 5 !== 0);
+  }
+
+  /** Tells the oracle of a lease, and makes a sequence of it. */
+  private admit(lease: Lease, places: readonly number[], prompt: Prompt): Sequence {
+    const { table, copy } = lease;
+    for (const block of places) this.oracle.hold(block);
+    if (copy !== undefined) this.oracle.hold(copy.source);
+    const blocks = [...table.blocks.subarray(0, table.numBlocks)];
+    for (const block of blocks.slice(places.length)) this.take(block);
+    if (places.length > 0) this.oracle.markShared(places[places.length - 1]);
+    if (copy !== undefined) this.oracle.markShared(copy.source);
+    const model = {
+      keys: prompt.keys,
+      blocks,
+      numShared: places.length,
+      numRegistered: places.length,
+      maxKeep: prompt.maxKeepTokens,
+      tailBlock: 0,
+      tailEntry: undefined,
+      sources: copy === undefined ? [] : [copy.source],
+    };
+    const copies = copy === undefined ? [] : [copy];
+    const sequence: Sequence = { table, model, tokens: prompt.tokens, numWritten: 0, copies };
+    this.sequences.push(sequence);
+    return sequence;
   }
 
   append({ which, length, choice }: Operation): void {
@@ -296,250 +261,6 @@ export class CacheDriver {
     const { cause, numCachedTokens } = this.cache.explain(Int32Array.from(tokens), { extraKeys });
     assert.equal(cause === undefined, numCachedTokens === length, 'a cause for each miss');
   }
-
-  /** Does what a step does: copies, then writes all tokens not written yet, then registers. */
-  private submit(sequence: Sequence, isCommitted: boolean): void {
-    const { table, model, tokens } = sequence;
-    if (!this.makeRoom(sequence)) {
-      this.release(sequence);
-      return;
-    }
-    this.doCopies(sequence);
-    this.checkReadable(sequence);
-    for (let position = sequence.numWritten; position < tokens.length; position++) {
-      const block = model.blocks[Math.floor(position / this.blockSize)];
-      const offset = position % this.blockSize;
-      assert.equal(this.oracle.refs[block], 1, `holders of block ${block}, which is written`);
-      assert(
-        this.oracle.countCachedTokens(block) <= offset,
-        `cached tokens of ${block} are written`,
-      );
-      this.memory[block * this.blockSize + offset] = this.nameOf(sequence, position);
-    }
-    sequence.numWritten = Math.max(sequence.numWritten, tokens.length);
-    this.checkReadable(sequence);
-    this.cache.registerSubmitted(table, Int32Array.from(tokens), tokens.length);
-    this.oracle.register(model, tokens, tokens.length);
-    assert.equal(table.numRegisteredBlocks, model.numRegistered, 'registered blocks');
-    if (isCommitted) this.cache.commit(table, tokens.length);
-  }
-
-  /** Grows the table and makes each block that will be written the sequence's own. */
-  private makeRoom(sequence: Sequence): boolean {
-    const { table, model, tokens } = sequence;
-    const numBlocks = Math.ceil(tokens.length / this.blockSize);
-    const canGrow = numBlocks - table.numBlocks <= this.oracle.numAvailable;
-    assert.equal(this.cache.tryGrow(table, tokens.length), canGrow, 'growth');
-    if (!canGrow) return false;
-    for (let i = model.blocks.length; i < table.numBlocks; i++) {
-      this.take(table.blocks[i]);
-      model.blocks.push(table.blocks[i]);
-    }
-    for (let position = sequence.numWritten; position < tokens.length; ) {
-      if (!this.makeWritable(sequence, position)) return false;
-      position = (Math.floor(position / this.blockSize) + 1) * this.blockSize;
-    }
-    return true;
-  }
-
-  private makeWritable({ table, model, copies }: Sequence, position: number): boolean {
-    const index = Math.floor(position / this.blockSize);
-    const offset = position % this.blockSize;
-    const shared = model.blocks[index];
-    const isOwn = this.oracle.refs[shared] === 1 && this.oracle.countCachedTokens(shared) <= offset;
-    if (!isOwn && this.oracle.numAvailable === 0) {
-      const write = () => this.cache.ensureWritable(table, position);
-      assert.throws(write, { code: 'ERR_OUT_OF_BLOCKS' });
-      return false;
-    }
-    const copy = this.cache.ensureWritable(table, position);
-    model.numShared = Math.min(model.numShared, index);
-    if (isOwn) {
-      assert.equal(copy, undefined, 'a copy of a block that is the sequence’s own');
-      return true;
-    }
-    const destination = table.blocks[index];
-    this.take(destination);
-    model.blocks[index] = destination;
-    model.numRegistered = Math.min(model.numRegistered, index);
-    if (copy === undefined) {
-      assert.equal(offset, 0, 'tokens that should have been copied');
-      this.oracle.release(shared);
-      return true;
-    }
-    this.count('copies on write');
-    const { source, numTokens } = copy;
-    assert.deepEqual([source, copy.destination, numTokens], [shared, destination, offset]);
-    model.sources.push(source);
-    copies.push(copy);
-    return true;
-  }
-
-  private count(what: string): void {
-    this.counts[what] = (this.counts[what] ?? 0) + 1;
-  }
-
-  private take(block: number): void {
-    this.oracle.take(block, this.scanResistance);
-  }
-
-  /** Copies run first in a step: all are read before any is written. */
-  private doCopies({ copies, model }: Sequence): void {
-    const destinations = new Set(copies.map((copy) => copy.destination));
-    for (const { source, destination, numTokens } of copies) {
-      assert(!destinations.has(source), `block ${source} is source and destination in one step`);
-      for (let i = 0; i < numTokens; i++) {
-        const slot = source * this.blockSize + i;
-        this.memory[destination * this.blockSize + i] = this.memory[slot];
-      }
-    }
-    for (const copy of copies.splice(0)) this.cache.releaseCopySource(copy);
-    for (const source of model.sources.splice(0)) this.oracle.release(source);
-  }
-
-  /** Every cached or written token is where the table says, computed from the same prefix and keys. */
-  private checkReadable(sequence: Sequence): void {
-    for (let position = 0; position < sequence.numWritten; position++) {
-      const block = sequence.table.blocks[Math.floor(position / this.blockSize)];
-      const content = this.memory[block * this.blockSize + (position % this.blockSize)];
-      assert.equal(content, this.nameOf(sequence, position), `content at position ${position}`);
-    }
-  }
-
-  private nameOf({ model, tokens }: Sequence, position: number): string {
-    return textOf(model.keys, tokens.slice(0, position + 1));
-  }
-
-  private registerTail({ table, model, tokens, numWritten }: Sequence): void {
-    this.cache.registerTail(table, Int32Array.from(tokens), numWritten);
-    this.oracle.registerTail(model, tokens, numWritten);
-    if (model.tailBlock === -1) this.oracle.setTail(model, table.tailBlock);
-    assert.equal(table.tailBlock, model.tailBlock, 'block of the tail');
-  }
-
-  private free(sequence: Sequence, choice: number): void {
-    const { table, model, tokens, numWritten } = sequence;
-    const isWhole = numWritten === tokens.length && sequence.copies.length === 0;
-    const hasTail = isWhole && choice % 2 === 0;
-    const upTo = tokens.length >> 1;
-    const keep = choice % 9 === 3 ? 'off' : choice % 9 === 5 ? { upTo } : 'auto';
-    const maxKept = keep === 'off' ? 0 : keep === 'auto' ? Number.POSITIVE_INFINITY : upTo;
-    const maxIdleMs = choice % 8 === 1 ? 15 : undefined;
-    const retainMs = choice % 8 === 2 ? 25 + this.numOperations * 1e-5 : undefined;
-    this.oracle.discard(model, maxKept);
-    if (hasTail) this.oracle.registerTail(model, tokens, Math.min(tokens.length, maxKept));
-    const tail = hasTail
-      ? { tokens: Int32Array.from(tokens), numTokens: tokens.length }
-      : undefined;
-    const { isRetained } = this.cache.free(table, { tail, keep, maxIdleMs, retainMs });
-    if (model.tailBlock === -1) this.oracle.setTail(model, table.tailBlock);
-    const path = this.oracle.findPath(model);
-    this.oracle.limitIdleness(path, maxIdleMs);
-    const canRetain = retainMs !== undefined && this.oracle.canPin(path);
-    assert.equal(isRetained, canRetain, 'retained');
-    if (canRetain) {
-      const pin = { blocks: path, tag: undefined, expiresAtMs: this.nowMs + retainMs };
-      this.count('retained');
-      this.oracle.pin(-this.numOperations, pin); // its number is the cache's secret
-    }
-    this.releaseModel(sequence);
-    assert.throws(() => this.cache.free(table), { code: 'ERR_DOUBLE_FREE' });
-  }
-
-  /** An abort: nothing is registered, no wishes. */
-  private release(sequence: Sequence): void {
-    const path = this.oracle.findPath(sequence.model);
-    this.cache.free(sequence.table);
-    this.oracle.limitIdleness(path, undefined);
-    this.releaseModel(sequence);
-  }
-
-  private releaseModel(sequence: Sequence): void {
-    const { model } = sequence;
-    for (const source of model.sources) this.oracle.release(source);
-    for (const block of [...model.blocks].reverse()) this.oracle.release(block);
-    this.sequences = this.sequences.filter((other) => other !== sequence);
-  }
-
-  private pick(which: number): Sequence | undefined {
-    return this.sequences[which % Math.max(1, this.sequences.length)];
-  }
-
-  /** Whether the partial hit can be had too; `undefined` when not even the rest can. */
-  private isPartialAffordable(places: number[], source: number | undefined, length: number) {
-    const numIdle = places.filter((block) => this.oracle.isIdle(block)).length;
-    const numAvailable = this.oracle.numAvailable - numIdle;
-    const numFresh = Math.ceil(length / this.blockSize) - places.length;
-    if (source !== undefined) {
-      const numSources = this.oracle.isIdle(source) ? 1 : 0;
-      if (Math.max(1, numFresh) + numSources <= numAvailable) return true;
-    }
-    return numFresh <= numAvailable ? false : undefined;
-  }
-
-  private compare(): void {
-    const { oracle, cache, allocator } = this;
-    cache.checkInvariants(this.sequences.map((sequence) => sequence.table).concat(this.rawTable()));
-    for (let block = 1; block < allocator.numBlocks; block++) {
-      assert.equal(allocator.getRefCount(block), oracle.refs[block], `references on ${block}`);
-    }
-    const stats = cache.stats();
-    const numPinned = oracle.countPinnedOnly();
-    const numLive = oracle.refs.filter((count) => count > 0).length - numPinned;
-    const expected = { numFree: oracle.empty.size, numCachedIdle: oracle.numIdle };
-    const removals = oracle.removals;
-    const { usage } = this;
-    assert.deepEqual(
-      {
-        numFree: stats.numFree,
-        numCachedIdle: stats.numCachedIdle,
-        numPinned: stats.numPinned,
-        numLive: stats.numLive,
-        removals: stats.removals,
-        usage: {
-          queryTokens: stats.queryTokens,
-          hitTokens: stats.hitTokens,
-          copiedTokens: stats.copiedTokens,
-        },
-      },
-      { ...expected, numPinned, numLive, removals, usage },
-    );
-    assert(stats.numGhosts <= 20, 'bounded ghosts');
-    if (this.numOperations % 10 === 0) this.checkEvents();
-  }
-
-  /** What replaying the events gives is what the snapshot says, and is cached. */
-  private checkEvents(): void {
-    this.cache.flushEvents();
-    const { stored, sequence } = this.cache.snapshot();
-    assert.equal(sequence, this.lastSequenceNumber, 'number of the snapshot');
-    const known = new Map<string, string>();
-    for (const event of stored) addStored(known, event);
-    assert.deepEqual(sorted(known), sorted(this.replayed), 'snapshot and replay');
-    const cached = new Set(
-      [...this.oracle.entries.values()].map((entry) => entry.tokens.join(',')),
-    );
-    for (const tokens of known.values()) assert(cached.has(tokens), `${tokens} is announced only`);
-  }
-
-  private replay(event: KvEvent): void {
-    assert.equal(event.sequence, this.lastSequenceNumber + 1, 'number of the event');
-    this.lastSequenceNumber = event.sequence;
-    if (event.type === 'cleared') this.replayed.clear();
-    else if (event.type === 'stored') addStored(this.replayed, event);
-    else {
-      for (const digest of event.digests) {
-        assert(this.replayed.delete(hex(digest)), 'an unknown block is removed');
-      }
-    }
-  }
-
-  /** Blocks taken without a table, as a table, so that every reference has an owner. */
-  private rawTable(): BlockTable[] {
-    const blocks = Int32Array.from(this.rawBlocks);
-    const keys = { first: { id: 0 }, later: { id: 0 } };
-    return [{ blocks, numBlocks: blocks.length, keys } as unknown as BlockTable];
-  }
 }
 
 const operations = {
@@ -562,23 +283,4 @@ function makePrompt(which: number, length: number, choice: number): number[] {
   const divergence = (which * 7 + choice) % 60;
   const variant = 1 + (choice % 2);
   return Array.from({ length }, (_, i) => family * 100 + i + (i < divergence ? 0 : variant * 1000));
-}
-
-function addStored(known: Map<string, string>, event: KvEvent): void {
-  assert.equal(event.type, 'stored');
-  if (event.type !== 'stored') return;
-  const { digests, parentDigest, tokens, blockSize } = event;
-  if (parentDigest !== null) assert(known.has(hex(parentDigest)), 'a block before its parent');
-  digests.forEach((digest, i) => {
-    const text = tokens.subarray(i * blockSize, (i + 1) * blockSize).join(',');
-    known.set(hex(digest), text);
-  });
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex');
-}
-
-function sorted(map: ReadonlyMap<string, string>): string[] {
-  return [...map].map(([digest, tokens]) => `${digest} ${tokens}`).sort();
 }

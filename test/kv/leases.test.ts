@@ -152,6 +152,23 @@ describe('Leases: fork and copy on write', () => {
     expect(cache.ensureWritable(table, 11)).toMatchObject({ numTokens: 3 });
   });
 
+  test('pins and copies of a tail do not keep its sequence from writing behind it', () => {
+    const fixture = makeCache(8);
+    const { cache } = fixture;
+    const { table, tokens } = open(fixture, countFrom(0, 12));
+    cache.registerTail(table, tokens, 12);
+    cache.pin(table);
+    const other = cache.acquire(cache.matchPrompt(join(tokens, countFrom(100, 3))))!;
+    expect(other.copy!.source).toBe(table.blocks[1]);
+    expect(cache.ensureWritable(table, 12)).toBeUndefined();
+    cache.grow(table, 16);
+    cache.registerSubmitted(table, countFrom(0, 16), 16);
+    cache.free(table);
+    cache.checkInvariants([other.table]);
+    cache.free(other.table);
+    expect(cache.stats()).toMatchObject({ numPinned: 2, numLive: 0 });
+  });
+
   test('needs a block for the copy, and takes nothing without one', () => {
     const fixture = makeCache(2);
     const { cache } = fixture;
