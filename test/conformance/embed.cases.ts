@@ -22,6 +22,9 @@ interface Choice {
   readonly rows: 'ids' | 'vectors' | 'both';
 }
 
+/** An id that no vocabulary has. */
+const farId = 2 ** 31 - 1;
+
 function makeTrial(choice: Choice, random: Random): Trial {
   const { dtype, hidden, vocabSize, numTokens, rows } = choice;
   const numVectors = 3;
@@ -33,6 +36,8 @@ function makeTrial(choice: Choice, random: Random): Trial {
     const takesVector = rows === 'vectors' || (rows === 'both' && t % 2 === 0);
     return takesVector ? random.integer(0, numVectors) : -1;
   });
+  // The id of a row that takes a vector does not count, and must not be looked up.
+  const takenIds = ids.map((id, t) => (rows !== 'ids' && vectorRows[t] >= 0 ? farId : id));
 
   return {
     execute: (device) =>
@@ -45,7 +50,7 @@ function makeTrial(choice: Choice, random: Random): Trial {
         await device.ops.embed({
           out: await scope.output('out', 'f32', [numTokens, hidden]),
           table: await scope.weight(weight),
-          ids: scope.indices(ids),
+          ids: scope.indices(takenIds),
           ...(rows === 'ids' ? {} : withVectors),
         });
       }),

@@ -6,7 +6,7 @@ import { seedOfThisRun } from './random.js';
 const seed = seedOfThisRun();
 const isFull = process.env.PA_FULL === '1';
 const isas = Device.availableIsas();
-const timeoutMs = isFull ? 3_600_000 : 120_000;
+const timeoutMs = isFull ? 7_200_000 : 600_000;
 /** Failures that are shown in full. */
 const maxShown = 3;
 

@@ -1,3 +1,6 @@
+// Taken out once: under jest, looking up a global costs 100 times what the function does.
+const { cos, floor, imul, log, PI, sqrt } = Math;
+
 /**
  * Seeded pseudo-random numbers, equal on every machine.
  *
@@ -37,7 +40,7 @@ export class Random {
 
   /** A whole number in `[start, end)`. */
   integer(start: number, end: number): number {
-    return start + Math.floor(this.uniform() * (end - start));
+    return start + floor(this.uniform() * (end - start));
   }
 
   /** One of `values`. */
@@ -47,8 +50,8 @@ export class Random {
 
   /** A number from the standard normal distribution (Box and Muller 1958). */
   normal(): number {
-    const radius = Math.sqrt(-2 * Math.log(1 - this.uniform()));
-    return radius * Math.cos(2 * Math.PI * this.uniform());
+    const radius = sqrt(-2 * log(1 - this.uniform()));
+    return radius * cos(2 * PI * this.uniform());
   }
 
   /** Normal numbers of a standard deviation, already rounded to float32. */
@@ -70,7 +73,7 @@ export class Random {
 function hashText(text: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) {
-    hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+    hash = imul(hash ^ text.charCodeAt(i), 0x01000193);
   }
   return hash;
 }
@@ -78,5 +81,5 @@ function hashText(text: string): number {
 /** The seed of this run: `PA_SEED`, or a fresh one. */
 export function seedOfThisRun(): number {
   const given = process.env.PA_SEED;
-  return given === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(given);
+  return given === undefined ? floor(Math.random() * 2 ** 31) : Number(given);
 }

@@ -1,14 +1,17 @@
+// Taken out once: under jest, looking up a global costs 100 times what the function does.
+const { imul } = Math;
+
 /** One half of the digest: 16 lanes of 32 bits, then all lanes into one. */
 function half(words: Uint32Array, multiplier: number, rotation: number): number {
   const rotate = (x: number) => (x << rotation) | (x >>> (32 - rotation));
-  const mix = (hash: number, word: number) => Math.imul(rotate(hash) ^ word, multiplier);
+  const mix = (hash: number, word: number) => imul(rotate(hash) ^ word, multiplier);
   const lanes = Array.from({ length: 16 }, (_, lane) => lane + 1);
   words.forEach((word, i) => {
     lanes[i % 16] = mix(lanes[i % 16], word);
   });
   let hash = words.length;
   for (const lane of lanes) hash = mix(hash, lane);
-  hash = Math.imul(hash ^ (hash >>> 15), multiplier);
+  hash = imul(hash ^ (hash >>> 15), multiplier);
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
