@@ -11,8 +11,8 @@
 // row's limits are skipped for that row (0 times NaN is NaN, -0 + 0 is +0).
 
 #include "attention_merge.h"
+#include "attention_softmax.h"
 #include "attention_tile.h"
-#include "dot.h"
 #include "isa_kernels.h"
 
 namespace cpu::PA_ISA {
@@ -31,7 +31,7 @@ struct TaskContext {
   const AttentionTask& task;
   const TaskRows rows;
   const i32 kv_head;
-  const i32* table;
+  const HeadPlace place;
   const AttentionScratch& scratch;
 
   X* q() const { return reinterpret_cast<X*>(scratch.q); }
@@ -48,112 +48,112 @@ void pack_queries(const TaskContext<Steps>& context) {
     for (i32 g = 0; g < group; ++g) {
       const f32* from = params.q + (first_head + g) * head_dim;
       typename Steps::X* to = context.q() + (i * group + g) * x_row<Steps>(kMaxHeadDim);
-      for (i32 d = 0; d < head_dim; d += kLanes) store_x<Steps>(to, d, load(from + d));
+      for (i32 d = 0; d < head_dim; d += kLanes) Steps::store_x(to, d, load(from + d));
     }
   }
 }
 
 template <class Steps>
-void score_rows(const TaskContext<Steps>& context, i32 first, i32 end) {
+void score_rows(const TaskContext<Steps>& context, const TileView& view, i32 first, i32 end) {
+  const Segment segment = {view.keys, context.place.key_steps()};
   for (i32 r = first; r < end; r += kMaxRows) {
     Product product;
     product.x = context.q() + r * x_row<Steps>(kMaxHeadDim);
-    product.w = context.scratch.key_tile;
-    product.w_step = kTilePositions * 4;
-    product.num_steps = context.params.cache.head_dim / Steps::kElemsPerStep;
-    product.out = context.scratch.scores + i64(r) * kTilePositions;
+    product.segments = &segment;
+    product.num_segments = 1;
+    product.w_step = view.key_step;
+    product.vector_offsets = view.key_offsets + view.first_vector;
+    product.out = context.scratch.scores + i64(r) * kTilePositions + view.first_vector * kLanes;
     product.out_stride = kTilePositions;
     product.resume = false;
+    product.row_scale = nullptr;
     const i32 num_rows = end - r < kMaxRows ? end - r : kMaxRows;
-    multiply<Steps, kMaxHeadDim>(product, num_rows, kTilePositions / kLanes);
+    multiply<Steps, kMaxHeadDim>(product, num_rows, view.end_vector - view.first_vector);
   }
 }
 
-// Turns one row head's scores of a tile, of which it sees lanes [begin, end), into probabilities, and
-// scales what it summed before.
+// The pair of V at `step` with the position that a row does not see replaced by +0; gives its place.
 template <class Steps>
-void softmax_row(const TaskContext<Steps>& context, const SoftmaxState& state, i32 row_head,
-                 i32 begin, i32 end) {
-  const PagedAttentionParams& params = context.params;
-  const Vec hidden = broadcast(-__builtin_inff());
-  const f32* scores = context.scratch.scores + i64(row_head) * kTilePositions;
-  Vec s[kTilePositions / kLanes];
-  Vec max_lanes = hidden;
-  for (i32 v = 0; v < 4; ++v) {
-    s[v] = load(scores + v * kLanes) * broadcast(params.scale);
-    if (params.softcap > 0.0f) {
-      const Vec cap = broadcast(params.softcap);
-      s[v] = cap * tanh(s[v] / cap);
-    }
-    s[v] = keep_lanes(s[v], begin - v * kLanes, end - v * kLanes, hidden);
-    max_lanes = max_or_second(s[v], max_lanes);
-  }
-  const f32 old_max = state.max[row_head];
-  const f32 tile_max = reduce_max(max_lanes);
-  const f32 max = tile_max > old_max ? tile_max : old_max;
-
-  typename Steps::X* p = context.p() + row_head * x_row<Steps>(kTilePositions);
-  for (i32 v = 0; v < 4; ++v) {
-    s[v] = exp(s[v] - broadcast(max));
-    store_x<Steps>(p, v * kLanes, s[v]);
-  }
-  const f32 sum = reduce_add((s[0] + s[1]) + (s[2] + s[3]));
-  const Vec decay = exp(broadcast(old_max - max));
-  state.max[row_head] = max;
-  state.sum[row_head] = state.sum[row_head] * first_lane(decay) + sum;
-  f32* out = state.out + i64(row_head) * params.cache.head_dim;
-  for (i32 d = 0; d < params.cache.head_dim; d += kLanes) store(out + d, load(out + d) * decay);
-}
-
-// out += P . V of row heads [first, end) over steps [first_step, end_step) of the tile; `values`
-// points at first_step.
-template <class Steps>
-void add_values(const TaskContext<Steps>& context, const SoftmaxState& state, i32 first, i32 end,
-                i32 first_step, i32 end_step, const u8* values) {
-  if (first_step >= end_step) return;
+const u8* mask_pair(const TaskContext<Steps>& context, const TileView& view, i32 step,
+                    u32 kept_half, i32 place) {
   const i32 head_dim = context.params.cache.head_dim;
+  Segment pair;
+  value_segments<Steps>(view, head_dim, step, step + 1, &pair);
+  u8* masked = context.scratch.masked_pairs + i64(place) * head_dim * 4;
+  for (i32 d = 0; d < head_dim; d += kLanes) {
+    const VecI values = load_pairs(pair.w + d * 4) & broadcast_int(i32(kept_half));
+    store(reinterpret_cast<f32*>(masked) + d, as_float(values));
+  }
+  return masked;
+}
+
+// out = out * decay + P . V of row heads [first, end), which all see exactly positions [seen_begin,
+// seen_end) of the tile.
+template <class Steps>
+void add_values(const TaskContext<Steps>& context, const SoftmaxState& state, const TileView& view,
+                i32 first, i32 end, i32 seen_begin, i32 seen_end) {
+  constexpr i32 kStepLen = Steps::kElemsPerStep;
+  const i32 head_dim = context.params.cache.head_dim;
+  const i32 first_step = seen_begin / kStepLen;
+  const i32 whole_begin = (seen_begin + kStepLen - 1) / kStepLen;
+  const i32 whole_end = seen_end / kStepLen;
+  Segment segments[kTilePieces + 2];
+  i32 count = 0;
+  if (first_step < whole_begin) {
+    segments[count++] = {mask_pair(context, view, first_step, 0xffff0000u, 0), 1};
+  }
+  if (whole_begin < whole_end) {
+    count += value_segments<Steps>(view, head_dim, whole_begin, whole_end, segments + count);
+  }
+  if (seen_end % kStepLen != 0) {
+    segments[count++] = {mask_pair(context, view, whole_end, 0x0000ffffu, 1), 1};
+  }
   for (i32 r = first; r < end; r += kMaxRows) {
     Product product;
-    product.x = context.p() + r * x_row<Steps>(kTilePositions) + x_row<Steps>(first_step * Steps::kElemsPerStep);
-    product.w = values;
+    product.x = context.p() + r * x_row<Steps>(kTilePositions) + x_row<Steps>(first_step * kStepLen);
+    product.segments = segments;
+    product.num_segments = count;
     product.w_step = i64(head_dim) * 4;
-    product.num_steps = end_step - first_step;
+    product.vector_offsets = kSideBySide.offsets;
     product.out = state.out + i64(r) * head_dim;
     product.out_stride = head_dim;
     product.resume = true;
+    product.row_scale = context.scratch.decay + r;
     const i32 num_rows = end - r < kMaxRows ? end - r : kMaxRows;
     multiply<Steps, kTilePositions>(product, num_rows, head_dim / kLanes);
   }
 }
 
-// The pair of V at `step` with the position that the row does not see replaced by +0.
-template <class Steps>
-void add_masked_pair(const TaskContext<Steps>& context, const SoftmaxState& state, i32 first,
-                     i32 end, i32 step, u32 kept_half) {
-  const i32 head_dim = context.params.cache.head_dim;
-  const u8* pair = context.scratch.value_tile + i64(step) * head_dim * 4;
-  f32* masked = reinterpret_cast<f32*>(context.scratch.masked_pair);
-  for (i32 d = 0; d < head_dim; d += kLanes) {
-    store(masked + d, as_float(load_pairs(pair + d * 4) & broadcast_int(i32(kept_half))));
-  }
-  add_values(context, state, first, end, step, step + 1, context.scratch.masked_pair);
+// Positions of the tile that a row sees, counted from the tile's first.
+struct SeenRange {
+  i32 begin, end;
+  bool operator==(const SeenRange& other) const { return begin == other.begin && end == other.end; }
+};
+SeenRange seen_of_tile(const TaskRows& rows, i32 row, i32 tile) {
+  const i32 begin = rows.low(row) - tile;
+  const i32 end = rows.position(row) + 1 - tile;
+  return {begin > 0 ? begin : 0, end < kTilePositions ? end : kTilePositions};
 }
 
-// out += P . V of row heads that all see exactly positions [begin, end) of the tile.
 template <class Steps>
-void add_seen_values(const TaskContext<Steps>& context, const SoftmaxState& state, i32 first_head,
-                     i32 end_head, i32 begin, i32 end) {
-  constexpr i32 kStepLen = Steps::kElemsPerStep;
-  const i32 first_step = (begin + kStepLen - 1) / kStepLen;
-  const i32 end_step = end / kStepLen;
-  if (begin % kStepLen != 0) {
-    add_masked_pair(context, state, first_head, end_head, begin / kStepLen, 0xffff0000u);
+void softmax_rows(const TaskContext<Steps>& context, const SoftmaxState& state, RowRange range,
+                  i32 tile) {
+  const AttentionScratch& scratch = context.scratch;
+  const i32 group = context.rows.group;
+  for (i32 row = range.begin; row < range.end; ++row) {
+    const SeenRange seen = seen_of_tile(context.rows, row, tile);
+    for (i32 r = row * group; r < (row + 1) * group; ++r) {
+      scratch.tile_max[r] = finish_scores(context.params, scratch.scores + i64(r) * kTilePositions,
+                                          seen.begin, seen.end);
+    }
   }
-  const i64 step_bytes = i64(context.params.cache.head_dim) * 4;
-  add_values(context, state, first_head, end_head, first_step, end_step,
-             context.scratch.value_tile + first_step * step_bytes);
-  if (end % kStepLen != 0) {
-    add_masked_pair(context, state, first_head, end_head, end / kStepLen, 0x0000ffffu);
+  const i32 first = range.begin * group;
+  const i32 end = range.end * group;
+  update_maxima(state, first, end, scratch.tile_max, scratch.decay);
+  for (i32 r = first; r < end; ++r) {
+    const f32 sum = exp_scores<Steps>(scratch.scores + i64(r) * kTilePositions, state.max[r],
+                                      context.p() + r * x_row<Steps>(kTilePositions));
+    state.sum[r] = state.sum[r] * scratch.decay[r] + sum;
   }
 }
 
@@ -164,25 +164,19 @@ void attend_tile(const TaskContext<Steps>& context, const SoftmaxState& state, i
   const i32 group = rows.group;
   const RowRange range = rows_of_position_tile(rows, tile);
   if (range.begin >= range.end) return;
-  stage_tile(context.params.cache, context.table, context.params.layer, context.kv_head, tile,
-             rows.low(range.begin), rows.position(range.end - 1) + 1, context.scratch.key_tile,
-             context.scratch.value_tile);
-  score_rows(context, range.begin * group, range.end * group);
+  const i32 begin = seen_of_tile(rows, range.begin, tile).begin;
+  const i32 end = seen_of_tile(rows, range.end - 1, tile).end;
+  const TileView view = view_tile(context.place, tile, begin, end,
+                                  (range.end - range.begin) * group, context.scratch.staged_keys);
+  score_rows(context, view, range.begin * group, range.end * group);
+  softmax_rows(context, state, range, tile);
 
-  const auto begin_of = [&](i32 row) { return rows.low(row) > tile ? rows.low(row) - tile : 0; };
-  const auto end_of = [&](i32 row) {
-    const i32 seen = rows.position(row) + 1 - tile;
-    return seen < kTilePositions ? seen : kTilePositions;
-  };
   i32 first = range.begin;  // rows [first, row] see the same positions
   for (i32 row = range.begin; row < range.end; ++row) {
-    const i32 begin = begin_of(row);
-    const i32 end = end_of(row);
-    for (i32 g = 0; g < group; ++g) softmax_row(context, state, row * group + g, begin, end);
-    const i32 next = row + 1;
-    if (next < range.end && begin_of(next) == begin && end_of(next) == end) continue;
-    add_seen_values(context, state, first * group, next * group, begin, end);
-    first = next;
+    const SeenRange seen = seen_of_tile(rows, row, tile);
+    if (row + 1 < range.end && seen_of_tile(rows, row + 1, tile) == seen) continue;
+    add_values(context, state, view, first * group, (row + 1) * group, seen.begin, seen.end);
+    first = row + 1;
   }
 }
 
@@ -201,6 +195,10 @@ void attend_split(const TaskContext<Steps>& context, const SoftmaxState& state, 
   const i32 end = rows.position(rows.num_rows - 1) + 1;
   i32 tile = first_tile > split_begin ? first_tile : split_begin;
   for (; tile < end && tile < split_begin + kSplitPositions; tile += kTilePositions) {
+    const i32 next = tile + kTilePositions;
+    if (next < end) {
+      prefetch_tile(context.place, next, 0, end - next < kTilePositions ? end - next : kTilePositions);
+    }
     attend_tile(context, state, tile);
   }
 }
@@ -211,7 +209,8 @@ void attend_task(const PagedAttentionParams& params, const AttentionTask& task, 
   const TaskRows rows(params, task);
   const AttentionScratch scratch(memory, params.cache.head_dim, rows.num_rows * rows.group);
   const i32* table = params.block_tables + params.table_rows[task.sequence] * params.table_stride;
-  const TaskContext<Steps> context = {params, task, rows, kv_head, table, scratch};
+  const HeadPlace place = {params.cache, table, params.layer, kv_head};
+  const TaskContext<Steps> context = {params, task, rows, kv_head, place, scratch};
   pack_queries(context);
   if (partial != nullptr) return attend_split(context, *partial, first_split);
   for (i32 split = first_split; split < end_split; ++split) {

@@ -47,9 +47,10 @@ struct AttentionScratch {
   u8* q;            // Steps::X, [row heads, kMaxHeadDim elements]
   u8* p;            // Steps::X, [row heads, kTilePositions elements]
   f32* scores;      // [row heads, kTilePositions]
-  u8* key_tile;     // 2-byte [head_dim / 2][kTilePositions][2], f32 [head_dim][kTilePositions]
-  u8* value_tile;   // 2-byte [kTilePositions / 2][head_dim][2], f32 [kTilePositions][head_dim]
-  u8* masked_pair;  // [head_dim][2]
+  f32* tile_max;    // [row heads]
+  f32* decay;       // [row heads]
+  u8* staged_keys;  // 2-byte [head_dim / 2][kTilePositions][2], f32 [head_dim][kTilePositions]
+  u8* masked_pairs;  // [2][head_dim][2]
   SoftmaxState split;
   SoftmaxState total;
   size_t bytes;
@@ -68,9 +69,10 @@ struct AttentionScratch {
     q = take(heads * kMaxHeadDim);
     p = take(heads * kTilePositions);
     scores = take_floats(heads * kTilePositions);
-    key_tile = take(dim * kTilePositions);
-    value_tile = take(dim * kTilePositions);
-    masked_pair = take(dim);
+    tile_max = take_floats(heads);
+    decay = take_floats(heads);
+    staged_keys = take(dim * kTilePositions);
+    masked_pairs = take(2 * dim);
     split = {take_floats(heads), take_floats(heads), take_floats(heads * dim)};
     total = {take_floats(heads), take_floats(heads), take_floats(heads * dim)};
     bytes = at - start;

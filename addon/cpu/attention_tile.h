@@ -1,43 +1,129 @@
 #pragma once
-// One tile of 64 positions of one kv head, copied from the paged cache to thread-local scratch so
-// that the products walk it with fixed strides.
+// Where one tile of 64 positions of one kv head lies in the paged cache. Keys and values are read in
+// place; only keys whose layout does not suit the product's strides are copied first.
 
+#include "dot.h"
 #include "kv_tile.h"
 
 namespace cpu::PA_ISA {
 
-constexpr i32 kPieceLen = 8;  // positions per copied piece: the smallest block
+constexpr i32 kPieceLen = 8;  // positions that always share a block: the smallest block size
+constexpr i32 kTileVectors = kTilePositions / kLanes;
+constexpr i32 kTilePieces = kTilePositions / kPieceLen;
+// Beyond this block size the steps of K are so far apart that few rows of L1 hold them.
+constexpr i32 kMaxStrideLen = 64;
 
-// Copies positions [begin, end) of the tile, in whole pieces of 8, and zeros the other pieces: no
-// table entry without a position in [begin, end) is read.
-//
-// @param table the sequence's row of block ids
-// @param tile  the tile's first position
-PA_INLINE void stage_tile(const KvCacheView& cache, const i32* table, i32 layer, i32 head, i32 tile,
-                          i32 begin, i32 end, u8* keys, u8* values) {
-  const i32 head_dim = cache.head_dim;
-  const bool is_f32 = cache.dtype == kF32;
-  const i32 key_rows = is_f32 ? head_dim : head_dim / 2;  // each of 4 bytes per position
-  const i64 value_bytes = i64(kPieceLen) * head_dim * (is_f32 ? 4 : 2);
-  const i64 key_stride = i64(cache.block_size) * 4;
-  for (i32 piece = 0; piece < kTilePositions / kPieceLen; ++piece) {
-    const i32 position = tile + piece * kPieceLen;
-    u8* key_to = keys + piece * kPieceLen * 4;
-    u8* value_to = values + piece * value_bytes;
-    if (position + kPieceLen <= begin || position >= end) {
-      for (i32 d = 0; d < key_rows; ++d) memset(key_to + d * kTilePositions * 4, 0, kPieceLen * 4);
-      memset(value_to, 0, size_t(value_bytes));
-      continue;
-    }
+// One kv head of one sequence.
+struct HeadPlace {
+  const KvCacheView& cache;
+  const i32* table;  // the sequence's block ids
+  i32 layer;
+  i32 head;
+
+  const u8* key_at(i32 position) const {
     const i32 block = table[position / cache.block_size];
-    const i32 offset = position % cache.block_size;
-    const u8* key_from = key_tile(cache, block, layer, head) + key_offset(cache, offset, 0);
-    const u8* value_from = value_tile(cache, block, layer, head) + value_offset(cache, offset, 0);
-    for (i32 d = 0; d < key_rows; ++d) {
-      memcpy(key_to + d * kTilePositions * 4, key_from + d * key_stride, kPieceLen * 4);
-    }
-    memcpy(value_to, value_from, size_t(value_bytes));
+    return key_tile(cache, block, layer, head) + key_offset(cache, position % cache.block_size, 0);
   }
+  const u8* value_at(i32 position) const {
+    const i32 block = table[position / cache.block_size];
+    return value_tile(cache, block, layer, head) +
+           value_offset(cache, position % cache.block_size, 0);
+  }
+  // Steps of K: pairs of head dims for 2-byte types.
+  i32 key_steps() const { return cache.dtype == kF32 ? cache.head_dim : cache.head_dim / 2; }
+};
+
+// A tile of which positions [begin, end), counted from its first, are seen by some row; no table entry
+// without such a position is read.
+struct TileView {
+  i32 begin, end;
+  const u8* keys;      // first step of vector first_vector
+  i64 key_step;        // bytes
+  i64 key_offsets[kTileVectors];
+  i32 first_vector, end_vector;
+  const u8* values[kTilePieces];  // each piece's first step; null where nothing is seen
+};
+
+// Copies the seen pieces of K to [step][64 positions].
+PA_INLINE void stage_keys(const HeadPlace& place, i32 tile, const TileView& view, u8* staged) {
+  const i64 stride = i64(place.cache.block_size) * 4;
+  for (i32 piece = view.begin / kPieceLen; piece * kPieceLen < view.end; ++piece) {
+    const u8* from = place.key_at(tile + piece * kPieceLen);
+    u8* to = staged + piece * kPieceLen * 4;
+    for (i32 step = 0; step < place.key_steps(); ++step) {
+      memcpy(to + step * kTilePositions * 4, from + step * stride, kPieceLen * 4);
+    }
+  }
+}
+
+// @param num_rows row heads that will read the tile
+// @param staged   scratch for K, [step][64 positions]
+PA_INLINE TileView view_tile(const HeadPlace& place, i32 tile, i32 begin, i32 end, i32 num_rows,
+                             u8* staged) {
+  TileView view = {};
+  view.begin = begin;
+  view.end = end;
+  for (i32 piece = begin / kPieceLen; piece * kPieceLen < end; ++piece) {
+    view.values[piece] = place.value_at(tile + piece * kPieceLen);
+  }
+  view.first_vector = begin / kLanes;
+  view.end_vector = (end + kLanes - 1) / kLanes;
+  const i32 block_size = place.cache.block_size;
+  if (block_size < kLanes || (block_size > kMaxStrideLen && num_rows > kMaxRows)) {
+    stage_keys(place, tile, view, staged);
+    view.keys = staged + view.first_vector * 64;
+    view.key_step = kTilePositions * 4;
+    for (i32 v = view.first_vector; v < view.end_vector; ++v) {
+      view.key_offsets[v] = i64(v - view.first_vector) * 64;
+    }
+    return view;
+  }
+  view.keys = place.key_at(tile + view.first_vector * kLanes);
+  view.key_step = i64(block_size) * 4;
+  for (i32 v = view.first_vector; v < view.end_vector; ++v) {
+    const u8* at = place.key_at(tile + v * kLanes);
+    view.key_offsets[v] = i64(reinterpret_cast<u64>(at) - reinterpret_cast<u64>(view.keys));
+  }
+  return view;
+}
+
+// Asks for the seen positions [begin, end) of a tile's blocks, so that they arrive while the tile
+// before is worked on: blocks lie apart, which no hardware prefetcher foresees.
+PA_INLINE void prefetch_tile(const HeadPlace& place, i32 tile, i32 begin, i32 end) {
+  const i32 block_size = place.cache.block_size;
+  const i32 run_len = block_size < kTilePositions ? block_size : kTilePositions;
+  const i64 position_bytes = i64(place.key_steps()) * 4;
+  for (i32 first = begin / run_len * run_len; first < end; first += run_len) {
+    const u8* values = place.value_at(tile + first);
+    for (i64 at = 0; at < run_len * position_bytes; at += 64) __builtin_prefetch(values + at);
+    if (block_size > kMaxStrideLen) continue;
+    const u8* keys = place.key_at(tile + first);
+    for (i64 at = 0; at < run_len * position_bytes; at += 64) __builtin_prefetch(keys + at);
+  }
+}
+
+// The steps [first, end) of V as segments, joined where blocks happen to be neighbours; gives how many.
+template <class Steps>
+PA_INLINE i32 value_segments(const TileView& view, i32 head_dim, i32 first, i32 end,
+                             Segment* segments) {
+  constexpr i32 kPieceSteps = kPieceLen / Steps::kElemsPerStep;
+  const i64 step_bytes = i64(head_dim) * 4;
+  i32 count = 0;
+  const u8* expected = nullptr;
+  for (i32 step = first; step < end;) {
+    const i32 in_piece = step % kPieceSteps;
+    const i32 left = end - step;
+    const i32 steps = left < kPieceSteps - in_piece ? left : kPieceSteps - in_piece;
+    const u8* at = view.values[step / kPieceSteps] + in_piece * step_bytes;
+    if (count > 0 && at == expected) {
+      segments[count - 1].num_steps += steps;
+    } else {
+      segments[count++] = {at, steps};
+    }
+    expected = at + steps * step_bytes;
+    step += steps;
+  }
+  return count;
 }
 
 }  // namespace cpu::PA_ISA

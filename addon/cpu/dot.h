@@ -9,16 +9,20 @@
 
 namespace cpu::PA_ISA {
 
-// Accumulator block that fits the registers, with room for operands: rows times vectors.
-#if PA_ISA_LEVEL >= 2
+// The accumulators of a block of rows times vectors fit the registers, with room for operands: many
+// rows share a vector of weights, or few rows take several vectors, to hide the adds' latency.
+#if defined(PA_MAX_ROWS)  // fewer block functions to compile, for sanitizers
+constexpr i32 kMaxRows = PA_MAX_ROWS;
+constexpr i32 max_vectors(i32) { return 1; }
+#elif PA_ISA_LEVEL >= 2
 constexpr i32 kMaxRows = 12;
-constexpr i32 kMaxVectors = 2;
+constexpr i32 max_vectors(i32 num_rows) { return num_rows <= 6 ? 4 : 2; }
 #elif PA_ISA_LEVEL == 1
 constexpr i32 kMaxRows = 6;
-constexpr i32 kMaxVectors = 1;
+constexpr i32 max_vectors(i32 num_rows) { return num_rows == 1 ? 4 : num_rows <= 3 ? 2 : 1; }
 #else
 constexpr i32 kMaxRows = 2;
-constexpr i32 kMaxVectors = 1;
+constexpr i32 max_vectors(i32) { return 1; }
 #endif
 
 // x stands in blocks of kRowElems elements per row: [block][row][kRowElems].
@@ -31,10 +35,16 @@ struct F32Steps {
   static constexpr i32 kElemsPerStep = 1;
   static constexpr DType kDType = kF32;
 
+  // Stores 16 elements of a row of x, rounded to the operand's dtype.
+  static PA_INLINE void store_x(X* row, i32 element, Vec v) { store(row + element, v); }
+
   template <int kRows, int kVectors, int kXRow>
-  static PA_INLINE void step(Vec (&acc)[kRows][kVectors], const X* x, const u8* w) {
+  static PA_INLINE void step(Vec (&acc)[kRows][kVectors], const X* x, const u8* w,
+                             const i64 (&offsets)[kVectors]) {
     Vec weights[kVectors];
-    for (int v = 0; v < kVectors; ++v) weights[v] = load(reinterpret_cast<const f32*>(w) + v * 16);
+    for (int v = 0; v < kVectors; ++v) {
+      weights[v] = load(reinterpret_cast<const f32*>(w + offsets[v]));
+    }
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
       const Vec xr = broadcast(x[r * kXRow]);
@@ -62,12 +72,17 @@ struct F16Steps {
   static constexpr i32 kElemsPerStep = 2;
   static constexpr DType kDType = kF16;
 
+  static PA_INLINE void store_x(X* row, i32 element, Vec v) {
+    store(row + element, round_to_f16(v));
+  }
+
   template <int kRows, int kVectors, int kXRow>
-  static PA_INLINE void step(Vec (&acc)[kRows][kVectors], const X* x, const u8* w) {
+  static PA_INLINE void step(Vec (&acc)[kRows][kVectors], const X* x, const u8* w,
+                             const i64 (&offsets)[kVectors]) {
     Vec weights[kVectors];
-    for (int v = 0; v < kVectors; ++v) weights[v] = odd_f16(load_pairs(w + v * 64));
+    for (int v = 0; v < kVectors; ++v) weights[v] = odd_f16(load_pairs(w + offsets[v]));
     add_products<1, kRows, kVectors, kXRow>(acc, x, weights);
-    for (int v = 0; v < kVectors; ++v) weights[v] = even_f16(load_pairs(w + v * 64));
+    for (int v = 0; v < kVectors; ++v) weights[v] = even_f16(load_pairs(w + offsets[v]));
     add_products<0, kRows, kVectors, kXRow>(acc, x, weights);
   }
 };
@@ -80,10 +95,15 @@ struct Bf16Steps {
   static constexpr i32 kElemsPerStep = 2;
   static constexpr DType kDType = kBF16;
 
+  static PA_INLINE void store_x(X* row, i32 element, Vec v) {
+    store_bf16_flushed(reinterpret_cast<u16*>(row) + element, v);
+  }
+
   template <int kRows, int kVectors, int kXRow>
-  static PA_INLINE void step(Vec (&acc)[kRows][kVectors], const X* x, const u8* w) {
+  static PA_INLINE void step(Vec (&acc)[kRows][kVectors], const X* x, const u8* w,
+                             const i64 (&offsets)[kVectors]) {
     VecI weights[kVectors];
-    for (int v = 0; v < kVectors; ++v) weights[v] = load_pairs(w + v * 64);
+    for (int v = 0; v < kVectors; ++v) weights[v] = load_pairs(w + offsets[v]);
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
       const VecI xr = broadcast_int(i32(x[r * kXRow]));
@@ -100,36 +120,44 @@ struct Bf16Steps {
   static constexpr i32 kElemsPerStep = 2;
   static constexpr DType kDType = kBF16;
 
+  static PA_INLINE void store_x(X* row, i32 element, Vec v) {
+    store(row + element, round_to_bf16(v));
+  }
+
   template <int kRows, int kVectors, int kXRow>
-  static PA_INLINE void step(Vec (&acc)[kRows][kVectors], const X* x, const u8* w) {
+  static PA_INLINE void step(Vec (&acc)[kRows][kVectors], const X* x, const u8* w,
+                             const i64 (&offsets)[kVectors]) {
     const VecI high_half = broadcast_int(i32(0xffff0000u));
     Vec weights[kVectors];
-    for (int v = 0; v < kVectors; ++v) weights[v] = as_float(load_pairs(w + v * 64) & high_half);
+    for (int v = 0; v < kVectors; ++v) weights[v] = as_float(load_pairs(w + offsets[v]) & high_half);
     add_products<1, kRows, kVectors, kXRow>(acc, x, weights);
-    for (int v = 0; v < kVectors; ++v) weights[v] = as_float(shift_left<16>(load_pairs(w + v * 64)));
+    for (int v = 0; v < kVectors; ++v) weights[v] = as_float(shift_left<16>(load_pairs(w + offsets[v])));
     add_products<0, kRows, kVectors, kXRow>(acc, x, weights);
   }
 };
 #endif
 
-// out[r][n] = (resume ? out[r][n] : 0) + sum over K of x[r][k] * w[k][n].
-struct Product {
-  const void* x;    // Steps::X, blocks of [rows][kRowElems]
-  const u8* w;      // one step's vectors stand side by side
-  i64 w_step;       // bytes from a step to the next
+// A stretch of K whose steps stand one after the other.
+struct Segment {
+  const u8* w;
   i32 num_steps;
-  f32* out;         // [rows, 16 * vectors]
-  i64 out_stride;   // elements
-  bool resume;
 };
 
-template <class Steps, int kRows, int kVectors, int kRowElems>
-void multiply_block(const Product& product) {
-  constexpr int kXRow = kRowElems / Steps::kElemsPerX;
-  constexpr int kXStep = Steps::kElemsPerStep / Steps::kElemsPerX;
-  constexpr i32 kBlockSteps = kRowElems / Steps::kElemsPerStep;
+// out[r][n] = (resume ? out[r][n] * row_scale[r] : 0) + sum over K of x[r][k] * w[k][n].
+struct Product {
+  const void* x;              // Steps::X, blocks of [rows][kRowElems]
+  const Segment* segments;    // K ascending
+  i32 num_segments;
+  i64 w_step;                 // bytes from a step to the next
+  const i64* vector_offsets;  // [num_vectors] bytes from a step to each vector of 16 outputs
+  f32* out;                   // [rows, 16 * num_vectors]
+  i64 out_stride;             // elements
+  bool resume;
+  const f32* row_scale;  // [rows], or null: 1
+};
 
-  Vec acc[kRows][kVectors];
+template <int kRows, int kVectors>
+PA_INLINE void start_block(Vec (&acc)[kRows][kVectors], const Product& product) {
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
@@ -137,14 +165,42 @@ void multiply_block(const Product& product) {
       acc[r][v] = product.resume ? load(product.out + r * product.out_stride + v * 16) : zero();
     }
   }
+  if (product.row_scale == nullptr) return;
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) acc[r][v] = acc[r][v] * broadcast(product.row_scale[r]);
+  }
+}
 
-  const typename Steps::X* x_block = static_cast<const typename Steps::X*>(product.x);
-  const u8* w = product.w;
-  for (i32 left = product.num_steps; left > 0; left -= kBlockSteps, x_block += kRows * kXRow) {
-    const typename Steps::X* x = x_block;
-    const i32 steps = left < kBlockSteps ? left : kBlockSteps;
-    for (i32 s = 0; s < steps; ++s, x += kXStep, w += product.w_step) {
-      Steps::template step<kRows, kVectors, kXRow>(acc, x, w);
+template <class Steps, int kRows, int kVectors, int kRowElems>
+void multiply_block(const Product& product) {
+  typedef typename Steps::X X;
+  constexpr int kXRow = kRowElems / Steps::kElemsPerX;
+  constexpr int kXStep = Steps::kElemsPerStep / Steps::kElemsPerX;
+  constexpr i32 kBlockSteps = kRowElems / Steps::kElemsPerStep;
+
+  Vec acc[kRows][kVectors];
+  start_block(acc, product);
+  i64 offsets[kVectors];
+  for (int v = 0; v < kVectors; ++v) offsets[v] = product.vector_offsets[v];
+
+  const X* x_block = static_cast<const X*>(product.x);
+  i32 done = 0;  // steps of x_block
+  for (i32 i = 0; i < product.num_segments; ++i) {
+    const u8* w = product.segments[i].w;
+    i32 left = product.segments[i].num_steps;
+    while (left > 0) {
+      const X* x = x_block + done * kXStep;
+      const i32 steps = left < kBlockSteps - done ? left : kBlockSteps - done;
+      for (i32 s = 0; s < steps; ++s, x += kXStep, w += product.w_step) {
+        Steps::template step<kRows, kVectors, kXRow>(acc, x, w, offsets);
+      }
+      left -= steps;
+      done += steps;
+      if (done < kBlockSteps) continue;
+      done = 0;
+      x_block += kRows * kXRow;
     }
   }
 
@@ -157,10 +213,12 @@ void multiply_block(const Product& product) {
   }
 }
 
-// Picks the block function for a number of rows: the last of up to kMaxRows that is not too large.
+// Picks the block function for 1 to kRows rows.
 template <class Steps, int kVectors, int kRowElems, int kRows = kMaxRows>
 PA_INLINE void multiply_rows_block(const Product& product, i32 num_rows) {
-  if constexpr (kRows == 1) {
+  if constexpr (max_vectors(kRows) < kVectors) {
+    multiply_rows_block<Steps, kVectors, kRowElems, kRows - 1>(product, num_rows);
+  } else if constexpr (kRows == 1) {
     multiply_block<Steps, 1, kVectors, kRowElems>(product);
   } else {
     if (num_rows == kRows) return multiply_block<Steps, kRows, kVectors, kRowElems>(product);
@@ -168,28 +226,34 @@ PA_INLINE void multiply_rows_block(const Product& product, i32 num_rows) {
   }
 }
 
+template <class Steps, int kVectors, int kRowElems>
+PA_INLINE void multiply_vectors(Product* product, i32 num_rows, i32* left) {
+  if constexpr (kVectors <= max_vectors(1)) {
+    while (*left >= kVectors && kVectors <= max_vectors(num_rows)) {
+      multiply_rows_block<Steps, kVectors, kRowElems>(*product, num_rows);
+      product->vector_offsets += kVectors;
+      product->out += kVectors * kLanes;
+      *left -= kVectors;
+    }
+  }
+}
+
 // The product for `num_vectors` vectors of outputs and up to kMaxRows rows.
 template <class Steps, int kRowElems>
 void multiply(Product product, i32 num_rows, i32 num_vectors) {
   i32 left = num_vectors;
-  if constexpr (kMaxVectors == 2) {
-    for (; left >= 2; left -= 2, product.w += 128, product.out += 32) {
-      multiply_rows_block<Steps, 2, kRowElems>(product, num_rows);
-    }
-  }
-  for (; left > 0; --left, product.w += 64, product.out += 16) {
-    multiply_rows_block<Steps, 1, kRowElems>(product, num_rows);
-  }
+  multiply_vectors<Steps, 4, kRowElems>(&product, num_rows, &left);
+  multiply_vectors<Steps, 2, kRowElems>(&product, num_rows, &left);
+  multiply_vectors<Steps, 1, kRowElems>(&product, num_rows, &left);
 }
 
-// Stores 16 elements of a row of x, rounded to the operand's dtype.
-template <class Steps>
-PA_INLINE void store_x(typename Steps::X* row, i32 element, Vec v) {
-  if constexpr (Steps::kElemsPerX == 2) {
-    store_bf16(reinterpret_cast<u16*>(row) + element, v);
-  } else {
-    store(row + element, round_to(Steps::kDType, v));
+// Offsets of vectors that stand side by side, for up to 512 outputs.
+struct SideBySide {
+  i64 offsets[32];
+  constexpr SideBySide() : offsets() {
+    for (i32 v = 0; v < 32; ++v) offsets[v] = i64(v) * 64;
   }
-}
+};
+constexpr SideBySide kSideBySide;
 
 }  // namespace cpu::PA_ISA

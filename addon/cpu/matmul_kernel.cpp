@@ -1,6 +1,5 @@
 // matmul over packed weights. x is first put into tiles of rows (pack_x), then tasks multiply tiles
-// with panels of outputs; large tasks go through K in blocks that stay in the caches and resume from
-// the stored f32, which changes no bit.
+// with panels of outputs. A long K goes in blocks that resume from the stored f32, which changes no bit.
 
 #include "dot.h"
 #include "isa_kernels.h"
@@ -21,6 +20,13 @@ constexpr i64 row_block_bytes() {
 
 i64 row_block_bytes(DType dtype) {
   return dtype == kBF16 ? row_block_bytes<Bf16Steps>() : row_block_bytes<F32Steps>();
+}
+
+constexpr i64 kStepBytes = i64(kPanelOutputs) * 4;
+
+template <class Steps>
+i64 panel_bytes(const MatmulParams& params) {
+  return divide_up(params.weight.in_dim, Steps::kElemsPerStep) * kStepBytes;
 }
 
 i64 tile_bytes(const MatmulParams& params) {
@@ -85,46 +91,67 @@ void finish_tile(const MatmulParams& params, i32 tile, i32 panel, const f32* sum
   }
 }
 
+// Adds steps [first_step, + num_steps) of the task to its sums, [tile rows][task's outputs].
+template <class Steps>
+void add_steps(const MatmulParams& params, const u8* packed_x, const MatmulTask& task,
+               i32 first_step, i32 num_steps, f32* sums) {
+  const i64 panel = panel_bytes<Steps>(params);
+  const i64 offsets[4] = {0, 64, panel, panel + 64};
+  const i32 rows_per_tile = matmul_tiling(params.num_rows).rows_per_tile;
+  const i64 stride = i64(task.num_panels) * kPanelOutputs;
+  const i32 panels_at_once = max_vectors(rows_per_tile) >= 4 ? 2 : 1;
+  for (i32 p = 0; p < task.num_panels; p += panels_at_once) {
+    const i32 num_panels = task.num_panels - p < panels_at_once ? 1 : panels_at_once;
+    const u8* weights = static_cast<const u8*>(params.weight.data) + (task.first_panel + p) * panel;
+    const Segment segment = {weights + i64(first_step) * kStepBytes, num_steps};
+    for (i32 t = 0; t < task.num_tiles; ++t) {
+      const i32 tile = task.first_tile + t;
+      const i32 num_rows = rows_of_tile(params, tile);
+      const i64 k_block = first_step * Steps::kElemsPerStep / kBlockElems;
+      Product product;
+      product.x = packed_x + tile * tile_bytes(params) + k_block * num_rows * row_block_bytes<Steps>();
+      product.segments = &segment;
+      product.num_segments = 1;
+      product.w_step = kStepBytes;
+      product.vector_offsets = offsets;
+      product.out = sums + i64(t) * rows_per_tile * stride + i64(p) * kPanelOutputs;
+      product.out_stride = stride;
+      product.resume = first_step > 0;
+      product.row_scale = nullptr;
+      multiply<Steps, kBlockElems>(product, num_rows, num_panels * kPanelOutputs / kLanes);
+    }
+  }
+}
+
 template <class Steps>
 void multiply_task(const MatmulParams& params, const u8* packed_x, const MatmulTask& task,
                    f32* sums) {
-  const i32 in_dim = params.weight.in_dim;
-  const i32 steps = divide_up(in_dim, Steps::kElemsPerStep);
-  const i64 step_bytes = i64(kPanelOutputs) * 4;
-  const i64 panel_bytes = step_bytes * steps;
-  const u8* weights = static_cast<const u8*>(params.weight.data);
-  const i32 rows_per_tile = matmul_tiling(params.num_rows).rows_per_tile;
-  const i64 stride = i64(task.num_panels) * kPanelOutputs;
-  constexpr i32 kBlockSteps = kBlockElems / Steps::kElemsPerStep;
-  // One tile keeps its sums in registers through all of K.
-  const i32 steps_at_once = task.num_tiles == 1 ? steps : kBlockSteps;
-
+  const i32 steps = i32(panel_bytes<Steps>(params) / kStepBytes);
+  // A panel that the tiles share stays in L2; a longer one goes block by block, which resumes.
+  constexpr i32 kMaxSharedSteps = 4096;
+  constexpr i32 kBlockSteps = 2048;
+  const bool whole = task.num_tiles == 1 || steps <= kMaxSharedSteps;
+  const i32 steps_at_once = whole ? steps : kBlockSteps;
   for (i32 first_step = 0; first_step < steps; first_step += steps_at_once) {
     const i32 left = steps - first_step;
-    for (i32 p = 0; p < task.num_panels; ++p) {
-      for (i32 t = 0; t < task.num_tiles; ++t) {
-        const i32 tile = task.first_tile + t;
-        const i32 num_rows = rows_of_tile(params, tile);
-        const i64 block = i64(first_step / kBlockSteps) * num_rows * row_block_bytes<Steps>();
-        Product product;
-        product.x = packed_x + tile * tile_bytes(params) + block;
-        product.w = weights + (task.first_panel + p) * panel_bytes + first_step * step_bytes;
-        product.w_step = step_bytes;
-        product.num_steps = left < steps_at_once ? left : steps_at_once;
-        product.out = sums + i64(t) * rows_per_tile * stride + i64(p) * kPanelOutputs;
-        product.out_stride = stride;
-        product.resume = first_step > 0;
-        multiply<Steps, kBlockElems>(product, num_rows, kPanelOutputs / kLanes);
-      }
-    }
+    add_steps<Steps>(params, packed_x, task, first_step, left < steps_at_once ? left : steps_at_once,
+                     sums);
   }
 
+  const i32 rows_per_tile = matmul_tiling(params.num_rows).rows_per_tile;
+  const i64 stride = i64(task.num_panels) * kPanelOutputs;
   for (i32 p = 0; p < task.num_panels; ++p) {
     for (i32 t = 0; t < task.num_tiles; ++t) {
       finish_tile(params, task.first_tile + t, task.first_panel + p,
                   sums + i64(t) * rows_per_tile * stride + i64(p) * kPanelOutputs, stride);
     }
   }
+}
+
+// Panels whose sums a task holds at a time: with one tile few, so that they stay in L1.
+i32 panels_held(const MatmulTask& task) {
+  if (task.num_tiles != 1) return task.num_panels;
+  return task.num_panels < 2 ? task.num_panels : 2;
 }
 
 }  // namespace
@@ -141,8 +168,7 @@ size_t packed_x_bytes(const MatmulParams& params) {
 
 size_t matmul_scratch_bytes(const MatmulParams& params, const MatmulTask& task) {
   const i32 rows_per_tile = matmul_tiling(params.num_rows).rows_per_tile;
-  const i32 panels_at_once = task.num_tiles == 1 ? 1 : task.num_panels;
-  return size_t(task.num_tiles) * size_t(rows_per_tile) * size_t(panels_at_once) * kPanelOutputs *
+  return size_t(task.num_tiles) * size_t(rows_per_tile) * size_t(panels_held(task)) * kPanelOutputs *
          sizeof(f32);
 }
 
@@ -157,10 +183,11 @@ void matmul(const MatmulParams& params, const void* packed_x, const MatmulTask& 
             void* scratch) {
   const u8* x = static_cast<const u8*>(packed_x);
   f32* sums = static_cast<f32*>(scratch);
-  // With one tile every panel is done alone: its weights are read once and its sums stay in L1.
-  const i32 panels_at_once = task.num_tiles == 1 ? 1 : task.num_panels;
+  const i32 panels_at_once = panels_held(task);
   for (i32 p = 0; p < task.num_panels; p += panels_at_once) {
-    const MatmulTask part = {task.first_tile, task.num_tiles, task.first_panel + p, panels_at_once};
+    const i32 left = task.num_panels - p;
+    const MatmulTask part = {task.first_tile, task.num_tiles, task.first_panel + p,
+                             left < panels_at_once ? left : panels_at_once};
     if (params.weight.dtype == kBF16) {
       multiply_task<Bf16Steps>(params, x, part, sums);
     } else if (params.weight.dtype == kF16) {

@@ -15,6 +15,8 @@
 #endif
 
 #define PA_INLINE inline __attribute__((always_inline))
+// For the ends of rows, which would otherwise be most of the code.
+#define PA_NOINLINE inline __attribute__((noinline))
 
 #if PA_ISA_LEVEL >= 2
 #include "simd_avx512.h"
@@ -31,17 +33,26 @@ constexpr i32 kLanes = 16;
 PA_INLINE Vec zero() { return broadcast(0.0f); }
 
 // First `count` lanes from memory, +0 in the rest.
-PA_INLINE Vec load_partial(const f32* from, i32 count) {
+PA_NOINLINE Vec load_partial(const f32* from, i32 count) {
   f32 lanes[kLanes] = {};
   memcpy(lanes, from, size_t(count) * sizeof(f32));
   return load(lanes);
 }
 
-PA_INLINE void store_partial(f32* to, Vec v, i32 count) {
+PA_NOINLINE void store_partial(f32* to, Vec v, i32 count) {
   f32 lanes[kLanes];
   store(lanes, v);
   memcpy(to, lanes, size_t(count) * sizeof(f32));
 }
+
+#if PA_ISA_LEVEL < 2
+// p * 2^n, where n is a whole number and the result is normal or too large; NaN where p is. Adding
+// 1.5 * 2^23 puts n into the low bits.
+PA_INLINE Vec scale_by_power(Vec p, Vec n) {
+  const VecI exponent = shift_left<23>(as_int(n + broadcast(12582912.0f)));
+  return as_float(as_int(p) + exponent) + (p - p);
+}
+#endif
 
 PA_INLINE f32 first_lane(Vec v) {
   f32 lanes[kLanes];
@@ -63,11 +74,7 @@ PA_INLINE void store_bf16(u16* to, Vec v) { store_low_halves(to, bf16_bits(v)); 
 PA_INLINE Vec load_bf16(const u16* from) { return as_float(shift_left<16>(load_halves(from))); }
 
 // The value that a rounded store and a load would give.
-PA_INLINE Vec round_to(DType dtype, Vec v) {
-  if (dtype == kBF16) return as_float(shift_left<16>(bf16_bits(v)));
-  if (dtype == kF16) return round_to_f16(v);
-  return v;
-}
+PA_INLINE Vec round_to_bf16(Vec v) { return as_float(shift_left<16>(bf16_bits(v))); }
 
 // Stores 16 lanes as f16 or bf16.
 PA_INLINE void store_half(DType dtype, u16* to, Vec v) {
@@ -75,18 +82,19 @@ PA_INLINE void store_half(DType dtype, u16* to, Vec v) {
   store_f16(to, v);
 }
 
-// Stores `count` lanes at element `index` of an array of `dtype`.
-PA_INLINE void store_as(DType dtype, void* array, i64 index, Vec v, i32 count) {
-  if (dtype == kF32) {
-    f32* to = static_cast<f32*>(array) + index;
-    if (count >= kLanes) return store(to, v);
-    return store_partial(to, v, count);
-  }
-  u16* to = static_cast<u16*>(array) + index;
-  if (count >= kLanes) return store_half(dtype, to, v);
+// Stores `count` < 16 lanes at element `index` of an array of `dtype`.
+PA_NOINLINE void store_partial_as(DType dtype, void* array, i64 index, Vec v, i32 count) {
+  if (dtype == kF32) return store_partial(static_cast<f32*>(array) + index, v, count);
   u16 halves[kLanes];
   store_half(dtype, halves, v);
-  memcpy(to, halves, size_t(count) * sizeof(u16));
+  memcpy(static_cast<u16*>(array) + index, halves, size_t(count) * sizeof(u16));
+}
+
+// Stores `count` lanes, or all 16, at element `index` of an array of `dtype`.
+PA_INLINE void store_as(DType dtype, void* array, i64 index, Vec v, i32 count) {
+  if (count < kLanes) return store_partial_as(dtype, array, index, v, count);
+  if (dtype == kF32) return store(static_cast<f32*>(array) + index, v);
+  store_half(dtype, static_cast<u16*>(array) + index, v);
 }
 
 }  // namespace cpu::PA_ISA

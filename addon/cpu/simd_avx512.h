@@ -102,7 +102,15 @@ PA_INLINE Vec odd_f16(VecI pairs) {
 }
 PA_INLINE Vec even_f16(VecI pairs) { return {_mm512_cvtph_ps(_mm512_cvtepi32_epi16(pairs.v))}; }
 
+// p * 2^n, where n is a whole number and the result is normal or too large; NaN where p is.
+PA_INLINE Vec scale_by_power(Vec p, Vec n) { return {_mm512_scalef_ps(p.v, n.v)}; }
+
 #if PA_ISA_LEVEL >= 3
+// As store_bf16, but a denormal becomes zero: for operands of dot_pairs, which takes it as zero.
+PA_INLINE void store_bf16_flushed(u16* to, Vec a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), (__m256i)_mm512_cvtneps_pbh(a.v));
+}
+
 // acc + odd * odd, then + even * even: two fused multiply-adds per lane, flushing denormals.
 PA_INLINE Vec dot_pairs(Vec acc, VecI a, VecI b) {
   return {_mm512_dpbf16_ps(acc.v, (__m512bh)a.v, (__m512bh)b.v)};

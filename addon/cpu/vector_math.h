@@ -11,11 +11,11 @@ constexpr f32 kLn2High = 0.693147182464599609375f;
 constexpr f32 kLn2Low = -1.9046542121259336e-9f;
 constexpr f32 kLog2E = 1.4426950216293335f;
 
-// e^x within 1.1 ulp; +0 below -87.33 (where FTZ would flush), +inf above 88.72, exp(-inf) = +0.
-PA_INLINE Vec exp(Vec x) {
+// e^x within 1.1 ulp for x that is at most 88, or NaN; +0 below -87, where results would soon be
+// denormal, and for -inf.
+PA_INLINE Vec exp_small(Vec x) {
   const Vec rounder = broadcast(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
-  const Vec shifted = fma(x, broadcast(kLog2E), rounder);
-  const Vec n = shifted - rounder;
+  const Vec n = fma(x, broadcast(kLog2E), rounder) - rounder;
   const Vec r = fnma(n, broadcast(kLn2Low), fnma(n, broadcast(kLn2High), x));
 
   // e^r = 1 + r + r^2 P(r), |r| <= ln2 / 2, relative error 3.1e-9
@@ -25,16 +25,12 @@ PA_INLINE Vec exp(Vec x) {
   p = fma(p, r, broadcast(0.1666651964187622f));
   p = fma(p, r, broadcast(0.4999999403953552f));
   p = fma(p, r * r, r) + broadcast(1.0f);
+  return select_less(x, broadcast(-87.0f), zero(), scale_by_power(p, n));
+}
 
-  // 2^n in two factors, because n = 128 is no exponent of its own.
-  const VecI exponent = as_int(shifted) - as_int(rounder);
-  const VecI first = shift_right_signed<1>(exponent);
-  const VecI bias = broadcast_int(127);
-  const Vec scale_first = as_float(shift_left<23>(first + bias));
-  const Vec scale_second = as_float(shift_left<23>(exponent - first + bias));
-  Vec result = (p * scale_first) * scale_second;
-  result = select_less(x, broadcast(-87.33654022216797f), zero(), result);
-  return select_less(broadcast(88.72283172607422f), x, broadcast(__builtin_inff()), result);
+// The same for any x: +inf above 88.72.
+PA_INLINE Vec exp(Vec x) {
+  return select_less(broadcast(88.72283172607422f), x, broadcast(__builtin_inff()), exp_small(x));
 }
 
 // ln x within 1 ulp for normal x > 0; NaN for NaN and infinity; other x is not asked for.

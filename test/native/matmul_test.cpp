@@ -71,7 +71,8 @@ void check_shape(Random& random, Shape shape, DType dtype, DType out_dtype, bool
 TEST("matmul equals double loops, with the same bits on every instruction set and thread count") {
   Random random(11);
   const Shape shapes[] = {{1, 1, 1},    {1, 2, 16},   {2, 7, 31},    {5, 64, 32},  {12, 255, 33},
-                          {13, 256, 65}, {25, 257, 100}, {1, 600, 250}, {40, 514, 130}, {3, 1030, 40}};
+                          {13, 256, 65}, {25, 257, 100}, {1, 600, 250}, {40, 514, 130}, {3, 1030, 40},
+                          {14, 9001, 33}};
   for (const DType dtype : kWeightDTypes) {
     for (const Shape shape : shapes) {
       const DType out_dtype = kWeightDTypes[random.below(3)];

@@ -53,7 +53,7 @@ std::vector<f32> any_floats(size_t count) {
 
 TEST("exp is within 1.5 ulp where its result is normal") {
   Random random(62);
-  const std::vector<f32> x = random.uniforms(200000, 87.3f);
+  const std::vector<f32> x = random.uniforms(200000, 87.0f);
   const std::vector<f32> y = exp_of(*cpu::find_kernels("auto"), x);
   double worst = 0;
   for (size_t i = 0; i < x.size(); ++i) worst = std::max(worst, ulps_between(y[i], std::exp(double(x[i]))));
