@@ -174,7 +174,6 @@ export class EventLog {
         run = [];
       }
       this.dequeue(node);
-      this.digests.getDigest(node);
       store.mark(node, NodeFlag.emitted);
       run.push(node);
     }
@@ -188,13 +187,14 @@ export class EventLog {
     const { blockSize } = store;
     const parent = store.parent[run[0]];
     const tokens = new Int32Array(run.length * blockSize);
-    run.forEach((node, i) => {
-      tokens.set(store.getTokens(node), i * blockSize);
-    });
+    for (let i = 0; i < run.length; i++) {
+      const start = run[i] * blockSize;
+      for (let j = 0; j < blockSize; j++) tokens[i * blockSize + j] = store.tokens[start + j];
+    }
     return {
       type: 'stored',
       ...this.base(sequence),
-      digests: run.map((node) => this.digests.getDigest(node).slice()),
+      digests: this.digests.copyDigests(run),
       parentDigest: parent === rootNode ? null : this.digests.getDigest(parent).slice(),
       tokens,
       extraKeys: run.map((node) => keys.getKeys(store.keysId[node])),

@@ -28,6 +28,20 @@ export class NodeDigests {
     return this.view(node);
   }
 
+  /**
+   * Copies of the digests of several nodes, ancestors before descendants.
+   *
+   * @returns one view of `[digestBytes]` per node, over memory of their own
+   */
+  copyDigests(nodes: readonly number[]): Uint8Array[] {
+    const bytes = new Uint8Array(nodes.length * digestBytes);
+    return nodes.map((node, i) => {
+      const copy = new Uint8Array(bytes.buffer, i * digestBytes, digestBytes);
+      copy.set(this.getDigest(node));
+      return copy;
+    });
+  }
+
   private isKnown(node: number): boolean {
     return node === rootNode || this.trie.store.has(node, NodeFlag.digested);
   }
