@@ -45,8 +45,9 @@ def main() -> None:
             )
         cases.append(dict(promptTokens=prompt, replyTokens=output[0, len(prompt) :].tolist()))
     digest = hashlib.sha256((MODEL / "model.safetensors").read_bytes()).hexdigest()
+    golden = dict(weightsSha256=digest, maxNewTokens=MAX_NEW_TOKENS, cases=cases)
     path = ROOT / "test" / "model" / "golden" / "recall.json"
-    path.write_text(json.dumps(dict(weightsSha256=digest, cases=cases), indent=2) + "\n")
+    path.write_text(json.dumps(golden, indent=2) + "\n")
     print(f"wrote {path.relative_to(ROOT)}: {len(cases)} replies")
 
 
