@@ -1,0 +1,81 @@
+import { Device, type Isa } from '../../lib/device/index.js';
+import {
+  DeviceExecutor,
+  EngineCore,
+  type EngineCoreOptions,
+  type StepBatch,
+} from '../../lib/engine/index.js';
+import { loadModel, type Model } from '../../lib/model/index.js';
+import { randomConfig, temporaryCheckpoint, type WeightDType } from '../model/random-checkpoint.js';
+import { Client, WatchedExecutor } from './harness.js';
+
+/** A tiny random model, by what its kernels see of it. */
+export interface TinyModel {
+  readonly dtype: WeightDType;
+  /** Query heads per KV head. */
+  readonly group: number;
+  readonly headDim: number;
+}
+
+export const tinyVocabSize = 300;
+
+/** Writes the checkpoint of a tiny model: two layers, one KV head or (group 1) two. */
+export function tinyCheckpoint({ dtype, group, headDim }: TinyModel) {
+  const numKvHeads = group === 1 ? 2 : 1;
+  const config = randomConfig({
+    vocab_size: tinyVocabSize,
+    hidden_size: 64,
+    num_attention_heads: group * numKvHeads,
+    num_key_value_heads: numKvHeads,
+    head_dim: headDim,
+    max_position_embeddings: 1024,
+  });
+  return temporaryCheckpoint({ config, dtype, seed: group * headDim });
+}
+
+export interface DeviceEngineOptions {
+  readonly folder: string;
+  readonly threads?: number;
+  readonly isa?: Isa;
+  readonly numBlocks: number;
+  readonly blockSize: number;
+  readonly maxSeqs?: number;
+  readonly maxTokens?: number;
+  readonly engine?: Partial<EngineCoreOptions>;
+  /** Sees each step before it is submitted, and may spoil it. */
+  readonly onSubmit?: (step: StepBatch) => void;
+  /** Assert invariants after each step; default true. */
+  readonly checks?: boolean;
+}
+
+/** An engine on a device of its own. */
+export class DeviceEngine {
+  private constructor(
+    readonly device: Device,
+    readonly model: Model,
+    readonly core: EngineCore,
+    readonly client: Client,
+  ) {}
+
+  static async open(options: DeviceEngineOptions): Promise<DeviceEngine> {
+    const { folder, threads = 1, isa, numBlocks, blockSize } = options;
+    const { maxSeqs = 8, maxTokens = 512, onSubmit = () => {}, checks } = options;
+    const device = Device.open({ backend: 'cpu', threads, isa });
+    const model = await loadModel(device, folder);
+    const kv = { numBlocks, blockSize };
+    const executor = new DeviceExecutor({ device, model, kv, maxSeqs, maxTokens });
+    const core = new EngineCore({
+      executor: new WatchedExecutor(executor, onSubmit),
+      model: { vocabSize: tinyVocabSize, contextLen: model.contextLen, eosTokenIds: [] },
+      kv,
+      ...options.engine,
+    });
+    return new DeviceEngine(device, model, core, new Client(core, checks));
+  }
+
+  async close(): Promise<void> {
+    await this.core.close('abort');
+    this.model.free();
+    await this.device.close();
+  }
+}

@@ -1,0 +1,156 @@
+import { Device, type Isa } from '../../lib/device/index.js';
+import type { StepBatch } from '../../lib/engine/index.js';
+import {
+  type Axes,
+  type Combination,
+  fullProduct,
+  pairwiseCover,
+} from '../conformance/pairwise.js';
+import { Random } from '../conformance/random.js';
+import { DeviceEngine } from './device-engine.js';
+import { greedy } from './harness.js';
+import { type Answered, IdentityTraffic, numRowsOf } from './identity-traffic.js';
+import type { ReferenceAnswers } from './reference-answers.js';
+
+/** Everything that must not change a bit of the logits, and the models to show it on. */
+export function identityAxes() {
+  return {
+    dtype: ['f32', 'f16', 'bf16'],
+    group: [1, 4, 7],
+    headDim: [64, 96, 128],
+    isa: Device.availableIsas(),
+    threads: [1, 2],
+    blockSize: [8, 16, 32],
+    chunk: [1, 16, 64, 512],
+    pool: ['ample', 'tiny'],
+  } as const satisfies Axes & { isa: readonly Isa[] };
+}
+
+export type IdentityCase = Combination<ReturnType<typeof identityAxes>>;
+
+/** A pairwise cover, with at least `minCases` cases; the full product where `PA_FULL` is set. */
+export function identityCases(minCases: number): IdentityCase[] {
+  if (process.env.PA_FULL !== undefined) return [...fullProduct(identityAxes())];
+  return pairwiseCover(identityAxes(), new Random(1, 'identity'), minCases);
+}
+
+export const nameOf = (c: IdentityCase): string =>
+  `${c.dtype} group ${c.group} head_dim ${c.headDim} ${c.isa} threads ${c.threads} ` +
+  `block ${c.blockSize} chunk ${c.chunk} ${c.pool} pool`;
+
+/** What happened, counted over requests or by the device. */
+export interface Tally {
+  requests: number;
+  /** Requests that should hit, and those that did. */
+  hitsExpected: number;
+  hits: number;
+  /** Hits that ended inside a block. */
+  partialHits: number;
+  /** Those of them inside the non-full last block of a finished answer. */
+  tailHits: number;
+  blocksCopied: number;
+  preemptions: number;
+  recomputedTokens: number;
+  coalesced: number;
+}
+
+export const emptyTally = (): Tally => ({
+  requests: 0,
+  hitsExpected: 0,
+  hits: 0,
+  partialHits: 0,
+  tailHits: 0,
+  blocksCopied: 0,
+  preemptions: 0,
+  recomputedTokens: 0,
+  coalesced: 0,
+});
+
+export function addTally(sum: Tally, more: Tally): void {
+  for (const kind of Object.keys(sum) as Array<keyof Tally>) sum[kind] += more[kind];
+}
+
+/** Blocks that hold the longest sequence of the traffic (about 260 tokens) and little more. */
+const tinyPoolTokens = 272;
+const amplePoolTokens = 6144;
+
+/** What one run of the traffic gave, compared with the same requests alone. */
+export interface IdentityResult {
+  /** One line per answer that is not bit for bit what it should be, or that is missing. */
+  readonly mismatches: readonly string[];
+  readonly tally: Tally;
+  /** Rows by the requests' usage, by the engine's sum over steps, and by the device itself. */
+  readonly rows: { usage: number; steps: number; device: number };
+}
+
+/** Runs the traffic in one variant and compares every logits row with the reference's. */
+export async function runIdentityCase(
+  variant: IdentityCase,
+  options: { folder: string; seed: number; onSubmit?: (step: StepBatch) => void },
+  reference: ReferenceAnswers,
+): Promise<IdentityResult> {
+  const { isa, threads, blockSize, chunk, pool } = variant;
+  const poolTokens = pool === 'tiny' ? tinyPoolTokens : amplePoolTokens;
+  const numBlocks = Math.ceil(poolTokens / blockSize) + 1;
+  const { folder, seed, onSubmit } = options;
+  const engine = await DeviceEngine.open({
+    ...{ folder, isa, threads, blockSize, numBlocks, onSubmit },
+    maxSeqs: 16,
+    // No limit in time: what a step holds, and so who is preempted, is the same in every run.
+    engine: { maxChunkTokens: chunk, maxStepMs: 1e9, maxPrefillStepMs: 1e9 },
+    checks: onSubmit === undefined,
+  });
+  try {
+    const traffic = new IdentityTraffic(engine, seed);
+    if (pool === 'tiny') await traffic.crowd();
+    const { answered, failures } = await traffic.run();
+    const mismatches = failures.map((error) => `failed: ${error.code} ${error.message}`);
+    for (const answer of answered) mismatches.push(...(await compare(answer, reference)));
+    const stats = engine.core.stats();
+    return {
+      mismatches,
+      tally: {
+        ...tallyOf(answered, pool === 'ample'),
+        blocksCopied: engine.device.counters().blocksCopied,
+        coalesced: stats.numCoalesced,
+      },
+      rows: {
+        usage: answered.reduce((sum, { result }) => sum + numRowsOf(result.finished!.usage), 0),
+        steps: stats.tokensComputed,
+        device: engine.device.counters().tokensComputed,
+      },
+    };
+  } finally {
+    await engine.close();
+  }
+}
+
+async function compare(answer: Answered, reference: ReferenceAnswers): Promise<string[]> {
+  const { prompt, seed, temperature, result } = answer;
+  const wanted = await reference.get(prompt, result.tokens.length, {
+    ...greedy,
+    seed,
+    temperature,
+  });
+  const differs = wanted.digests.findIndex((digest, i) => digest !== result.digests[i]);
+  if (differs >= 0) return [`prompt of ${prompt.length}: logits of token ${differs} differ`];
+  const isSame = wanted.tokens.every((token, i) => token === result.tokens[i]);
+  return isSame ? [] : [`prompt of ${prompt.length}: other tokens from the same logits`];
+}
+
+function tallyOf(answered: readonly Answered[], isAmple: boolean): Tally {
+  const tally = emptyTally();
+  for (const { expects, result } of answered) {
+    const { usage } = result.finished!;
+    const isCopied = usage.copiedTokens > 0;
+    tally.requests++;
+    tally.partialHits += isCopied ? 1 : 0;
+    tally.preemptions += usage.preemptions;
+    tally.recomputedTokens += usage.recomputedTokens;
+    if (!isAmple || expects === 'nothing') continue;
+    tally.hitsExpected++;
+    tally.hits += usage.cachedTokens > 0 ? 1 : 0;
+    tally.tailHits += expects === 'tail' && isCopied ? 1 : 0;
+  }
+  return tally;
+}

@@ -1,0 +1,36 @@
+import type { SamplingParams } from '../../lib/engine/index.js';
+import { DeviceEngine } from './device-engine.js';
+
+/** Tokens and digests of one sample. */
+export interface Answer {
+  readonly tokens: readonly number[];
+  readonly digests: readonly bigint[];
+}
+
+/**
+ * What requests are answered when each runs alone: one at a time on one thread, with the cache off and
+ * the whole prompt in one step. Remembered, since many variants ask for the same.
+ */
+export class ReferenceAnswers {
+  readonly #answers = new Map<string, Promise<Answer>>();
+
+  private constructor(readonly engine: DeviceEngine) {}
+
+  static async open(folder: string): Promise<ReferenceAnswers> {
+    const engine = await DeviceEngine.open({ folder, numBlocks: 40, blockSize: 16, checks: false });
+    return new ReferenceAnswers(engine);
+  }
+
+  get(prompt: readonly number[], maxTokens: number, sampling: SamplingParams): Promise<Answer> {
+    const key = `${prompt.join()}/${maxTokens}/${sampling.temperature}/${sampling.seed}`;
+    const known = this.#answers.get(key);
+    if (known !== undefined) return known;
+    const answer = this.engine.client.runOne(prompt, { maxTokens, sampling, cache: 'off' });
+    this.#answers.set(key, answer);
+    return answer;
+  }
+
+  close(): Promise<void> {
+    return this.engine.close();
+  }
+}
