@@ -17,9 +17,9 @@ const axes = {
   dtype: ['f32', 'f16', 'bf16'],
   headDim: [64, 80, 96, 128, 256],
   numKvHeads: [1, 2],
-  numLayers: [1, 3],
+  numLayers: [1, 2],
   blockSize: [8, 16, 32, 64, 256],
-  numPairs: [0, 1, 2, 5],
+  numPairs: [0, 1, 3],
   /** Whether all pairs copy the same block, as forks of one sequence do. */
   source: ['own', 'shared'],
   /** Slots of each block that were written: a copy takes what is there and the rest along. */
