@@ -66,7 +66,11 @@ export class DeviceEngine {
     const executor = new DeviceExecutor({ device, model, kv, maxSeqs, maxTokens });
     const core = new EngineCore({
       executor: new WatchedExecutor(executor, onSubmit),
-      model: { vocabSize: tinyVocabSize, contextLen: model.contextLen, eosTokenIds: [] },
+      model: {
+        vocabSize: model.config.vocabSize,
+        contextLen: model.contextLen,
+        eosTokenIds: [],
+      },
       kv,
       ...options.engine,
     });

@@ -42,9 +42,10 @@ const faults: Array<[string, Fault]> = [
     (step) => {
       const { tableChanges } = step;
       if (step.numTableChanges < 2 || tableChanges[0] !== tableChanges[3]) return false;
+      // Both must hold what an earlier step wrote, or nothing would be out of order.
+      if (tableChanges[1] !== 0 || step.writeStarts[0] < 32) return false;
       [tableChanges[2], tableChanges[5]] = [tableChanges[5], tableChanges[2]];
-      // Both entries must be read: that is, written by an earlier step or shared.
-      return step.writeStarts[0] >= 32;
+      return true;
     },
   ],
   [

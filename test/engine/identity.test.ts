@@ -52,7 +52,7 @@ describe('logits are bit for bit those of the request alone with the cache off',
   );
 
   test('and every kind of hit, copy and preemption has happened', () => {
-    console.log(total);
+    console.info(`happened: ${JSON.stringify(total)}`);
     expect(total.hits).toBeGreaterThanOrEqual(0.95 * total.hitsExpected);
     expect(total.partialHits).toBeGreaterThanOrEqual(100);
     expect(total.tailHits).toBeGreaterThanOrEqual(100);
