@@ -170,9 +170,10 @@ export class EngineCore {
   /**
    * Holds what is cached of a prompt against eviction.
    *
-   * @throws {EngineError} `ERR_PIN_BUDGET`
+   * @throws {EngineError} `ERR_PIN_BUDGET`, `ERR_CLOSED`
    */
   pin({ tokens, salt, ...options }: PrefixTarget & { tag?: string; ttlMs?: number }): Pin {
+    this.#requireOpen();
     return this.#cache.pin(this.#cache.match(tokens, { extraKeys: extraKeysOf(salt) }), options);
   }
 
@@ -238,12 +239,16 @@ export class EngineCore {
   /** Turns what `act` throws into a `failed` event; a broken invariant is thrown on. */
   #refusing(id: number, act: () => void): void {
     try {
-      if (this.#closing !== undefined) throw new EngineError('ERR_CLOSED', 'the engine is closed');
+      this.#requireOpen();
       act();
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
       this.#outbox.add(failureOf(id, error));
     }
+  }
+
+  #requireOpen(): void {
+    if (this.#closing !== undefined) throw new EngineError('ERR_CLOSED', 'the engine is closed');
   }
 
   #checkRoom(id: number): void {

@@ -1,5 +1,6 @@
+import { strict as assert } from 'node:assert';
 import { OutOfBlocksError } from '../errors.js';
-import type { BlockTable, Lease, PrefixCache } from '../kv/index.js';
+import type { BlockTable, Lease, PrefixCache, PrefixMatch } from '../kv/index.js';
 import { findProducer, isStillWaiting } from './coalescing.js';
 import type { StepCostModel } from './cost-model.js';
 import type { Sequence } from './sequence.js';
@@ -75,7 +76,7 @@ export class Scheduler {
 
   /** Starts a sequence that has its blocks already: a sample of a finished prompt, or a fork. */
   start(sequence: Sequence, table: BlockTable, row = this.#freeRows.pop()): void {
-    if (row === undefined) throw new Error('no free row');
+    assert(row !== undefined, 'a sequence starts without a free row');
     sequence.table = table;
     sequence.rows = [row];
     sequence.state = 'running';
@@ -175,39 +176,48 @@ export class Scheduler {
   #planWaiting(plan: StepPlan, budget: StepBudget): Sequence | undefined {
     if (this.waiting.length === 0) return undefined;
     for (const sequence of this.waiting.toArray()) {
-      if (budget.numTokensLeft === 0 || this.#freeRows.length < sequence.numRowsNeeded) return;
+      if (this.#freeRows.length < sequence.numRowsNeeded) return undefined;
       if (isStillWaiting(sequence)) continue;
-      if (budget.tokensFor(sequence.numTokens, 2) === 0) return undefined;
-      const lease = this.#acquire(sequence);
-      if (lease === 'coalesced') continue;
+      const match = this.#match(sequence);
+      if (this.#coalesces(sequence, match.numCachedTokens)) continue;
+      const numWanted = sequence.numTokens - match.numCachedTokens;
+      if (budget.tokensFor(match.numCachedTokens, numWanted) === 0) return undefined;
+      const lease = this.#acquire(sequence, match);
       if (lease === undefined) return sequence;
-      const start = lease.numCachedTokens;
-      const numTokens = Math.max(1, budget.tokensFor(start, sequence.numTokens - start));
       this.#admit(sequence, lease);
+      const start = sequence.numComputed;
+      // A lease may hold less than the match: its partial hit is given up when blocks are scarce.
+      const numTokens = Math.max(1, budget.tokensFor(start, sequence.numTokens - start));
       this.#add(plan, budget, sequence, start + numTokens);
     }
     return undefined;
   }
 
-  /** Looks a sequence's tokens up and takes blocks for all of them. */
-  #acquire(sequence: Sequence): Lease | 'coalesced' | undefined {
-    const { usesCache, extraKeys, maxKeepTokens } = sequence.request.options;
-    const { blockSize } = this.#cache.allocator;
+  #match(sequence: Sequence): PrefixMatch {
+    const { usesCache, extraKeys } = sequence.request.options;
     const tokens = sequence.tokens.view();
-    const match = usesCache
-      ? this.#cache.matchPrompt(tokens, { extraKeys })
-      : this.#cache.match(tokens, { extraKeys, maxTokens: 0 });
-    if (usesCache) {
-      const wasWaiting = sequence.waitsFor !== undefined;
-      sequence.waitsFor = findProducer(sequence, match.numCachedTokens, this.running, blockSize);
-      if (sequence.waitsFor !== undefined) {
-        if (!wasWaiting) this.numCoalesced++;
-        return 'coalesced';
-      }
-    }
+    if (!usesCache) return this.#cache.match(tokens, { extraKeys, maxTokens: 0 });
+    return this.#cache.matchPrompt(tokens, { extraKeys });
+  }
+
+  /** Notes whether a running sequence will compute more of this one than the cache has now. */
+  #coalesces(sequence: Sequence, numCached: number): boolean {
+    if (!sequence.request.options.usesCache) return false;
+    const wasWaiting = sequence.waitsFor !== undefined;
+    const { blockSize } = this.#cache.allocator;
+    sequence.waitsFor = findProducer(sequence, numCached, this.running, blockSize);
+    const waits = sequence.waitsFor !== undefined;
+    if (waits && !wasWaiting) this.numCoalesced++;
+    return waits;
+  }
+
+  /** Takes what was found, and blocks for all other tokens; `undefined` when there are too few. */
+  #acquire(sequence: Sequence, match: PrefixMatch): Lease | undefined {
+    const { usesCache, extraKeys, maxKeepTokens } = sequence.request.options;
     const { isResumed, numTokens } = sequence;
     const lease = this.#cache.acquire(match, { numTokens, maxKeepTokens, isResumed });
     if (lease !== undefined && usesCache && !isResumed) {
+      const tokens = sequence.tokens.view();
       sequence.meter.missReason = this.#cache.explain(tokens, { extraKeys }).cause;
     }
     return lease;
