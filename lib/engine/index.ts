@@ -1,10 +1,6 @@
 export { DeviceExecutor, type DeviceExecutorOptions } from './device-executor.js';
-export {
-  EngineCore,
-  type EngineCoreOptions,
-  type EngineStats,
-  type PrefixTarget,
-} from './engine-core.js';
+export { EngineCore } from './engine-core.js';
+export type { EngineCoreOptions, EngineStats, PrefixTarget } from './engine-options.js';
 export {
   type Executor,
   type ExecutorLimits,

@@ -1,6 +1,6 @@
 import { EngineError } from '../errors.js';
 import type { BlockTable, Pin, PrefixCache } from '../kv/index.js';
-import type { Executor, SlotParams, StepOutcome } from './executor.js';
+import type { Executor, StepOutcome } from './executor.js';
 import { failureOf } from './failure.js';
 import type { FinishedEvent } from './messages.js';
 import type { Outbox } from './outbox.js';
@@ -74,7 +74,7 @@ export class Lifecycle {
   /** Sets the sampling slots of a sequence that got its rows. */
   setSlots(sequence: Sequence): void {
     sequence.rows.forEach((row, i) => {
-      this.#setSlot(row, slotParamsOf(sequence, sequence.sample + i));
+      this.#executor.setSamplingSlot(row, slotParamsOf(sequence, sequence.sample + i));
     });
   }
 
@@ -103,9 +103,13 @@ export class Lifecycle {
     }
   }
 
-  /** Ends a request that cannot go on; its blocks stay cached as far as they are right. */
+  /** Ends a request that cannot go on; what its completed steps wrote stays cached. */
   fail(request: Request, error: unknown): void {
-    for (const sequence of [...request.sequences]) this.#release(sequence);
+    this.#fail(request, error, true);
+  }
+
+  #fail(request: Request, error: unknown, keepsTail: boolean): void {
+    for (const sequence of [...request.sequences]) this.#release(sequence, keepsTail);
     this.requests.delete(request.id);
     this.#outbox.add(failureOf(request.id, error));
   }
@@ -120,7 +124,7 @@ export class Lifecycle {
   failNonFinite(request: Request): void {
     this.#drop(request, (table, others) => this.#cache.dropRegistered(table, others));
     const message = `the model gave NaN or infinite logits for request ${request.id}`;
-    this.fail(request, new EngineError('ERR_NON_FINITE_LOGITS', message));
+    this.#fail(request, new EngineError('ERR_NON_FINITE_LOGITS', message), false);
   }
 
   /** Drops what a request cached; sequences that hit it start again. */
@@ -143,10 +147,6 @@ export class Lifecycle {
     const request = new Request(options, this.#numArrivals++, this.#clock());
     this.requests.set(request.id, request);
     return request;
-  }
-
-  #setSlot(row: number, params: SlotParams): void {
-    this.#executor.setSamplingSlot(row, params);
   }
 
   /** The prompt is done: its other samples share all of its blocks from here on. */
@@ -190,7 +190,7 @@ export class Lifecycle {
     if (sequence.numOutputTokens >= maxTokens) {
       this.#end(sequence, 'length');
     } else if (sequence.numOutputTokens === minTokens) {
-      this.#setSlot(sequence.rows[0], slotParamsOf(sequence, sample));
+      this.#executor.setSamplingSlot(sequence.rows[0], slotParamsOf(sequence, sample));
     }
   }
 
@@ -218,8 +218,12 @@ export class Lifecycle {
     });
   }
 
-  /** Gives a sequence's blocks back to the cache, and takes it from where it stands. */
-  #release(sequence: Sequence): void {
+  /**
+   * Gives a sequence's blocks back to the cache, and takes it from where it stands.
+   *
+   * @param keepsTail false when its K/V are not to be trusted; full blocks were dropped before
+   */
+  #release(sequence: Sequence, keepsTail = true): void {
     const { retainMs, maxIdleMs, tag, keepPrefix } = sequence.request.options;
     sequence.request.sequences.delete(sequence);
     if (sequence.table === undefined) {
@@ -228,6 +232,10 @@ export class Lifecycle {
       return;
     }
     const table = this.#scheduler.stop(sequence, 'ended');
+    if (!keepsTail) {
+      this.#cache.free(table, { keep: 'off' });
+      return;
+    }
     const tail = { tokens: sequence.tokens.view(), numTokens: sequence.numComputed };
     if (retainMs !== undefined && !keepPrefix) {
       this.#cache.registerTail(table, tail.tokens, tail.numTokens);

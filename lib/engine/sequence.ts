@@ -30,7 +30,6 @@ export interface RequestOptions {
 export class Request {
   /** Samples that have been started and have not ended. */
   readonly sequences = new Set<Sequence>();
-  isAborted = false;
 
   /**
    * @param arrival goes up with each request: first come, first served

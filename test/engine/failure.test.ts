@@ -88,6 +88,15 @@ describe('non-finite logits', () => {
     expect(core.explain({ tokens: Int32Array.from(prompt) }).numCachedTokens).toBe(0);
   });
 
+  test('of a prompt shorter than a block leave nothing either', async () => {
+    const { client, core, executor } = arithmeticEngine({ numBlocks: 64, blockSize: 16 });
+    executor.brokenToken = brokenToken;
+    const prompt = [...promptOf(5), brokenToken];
+    const broken = client.run(prompt, { retainMs: 1000 });
+    await expect(broken).rejects.toMatchObject({ code: 'ERR_NON_FINITE_LOGITS' });
+    expect(core.stats().cache).toMatchObject({ numFree: 63, numCachedIdle: 0, numPinned: 0 });
+  });
+
   test('restart the sequences that hit what the request had cached', async () => {
     const { client, core, executor } = arithmeticEngine({
       numBlocks: 64,

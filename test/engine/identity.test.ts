@@ -48,7 +48,7 @@ describe('logits are bit for bit those of the request alone with the cache off',
       expect(rows).toEqual({ usage: rows.device, steps: rows.device, device: rows.device });
       addTally(total, tally);
     },
-    60_000,
+    300_000,
   );
 
   test('and every kind of hit, copy and preemption has happened', () => {

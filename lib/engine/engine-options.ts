@@ -1,0 +1,55 @@
+import type { CacheStats } from '../kv/index.js';
+import type { Executor } from './executor.js';
+import type { ModelLimits } from './validation.js';
+
+/** What an engine is made of, and its limits. */
+export interface EngineCoreOptions {
+  /** Owned by the engine from here on. */
+  readonly executor: Executor;
+  readonly model: ModelLimits;
+  readonly kv: {
+    /** Blocks of the executor's KV cache, the null block 0 included. */
+    readonly numBlocks: number;
+    readonly blockSize: number;
+    /** Blocks that nobody used for so long are forgotten; default: never. */
+    readonly maxIdleMs?: number;
+    /** Share of the pool that pins and handles may hold, 0 to 1. */
+    readonly maxPinnedFraction?: number;
+  };
+  /** Sequences that run at once; default and maximum: what the executor's steps hold. */
+  readonly maxSeqs?: number;
+  /** Tokens of one step, at least `maxSeqs`; default and maximum: what the executor's steps hold. */
+  readonly maxTokensPerStep?: number;
+  /** Tokens of one sequence in one step; default: what time and `maxTokensPerStep` leave. */
+  readonly maxChunkTokens?: number;
+  /** Time that a step should take while anything decodes; default 100. */
+  readonly maxStepMs?: number;
+  /** Time that a step should take while nothing decodes; default 1,000. */
+  readonly maxPrefillStepMs?: number;
+  /** Sequences that may wait; default 1,024. */
+  readonly maxQueue?: number;
+  /** Milliseconds on a clock that never goes back; default `performance.now`. */
+  readonly clock?: () => number;
+}
+
+export interface EngineStats {
+  readonly numRunning: number;
+  readonly numWaiting: number;
+  readonly numSteps: number;
+  readonly numPreemptions: number;
+  /** Sequences that waited for another to compute what both need. */
+  readonly numCoalesced: number;
+  /** Prefix handles that callers hold. */
+  readonly numHandles: number;
+  /** As the executor counted them, over steps that did not fail. */
+  readonly tokensComputed: number;
+  readonly kvSlotsWritten: number;
+  readonly blocksCopied: number;
+  readonly cache: CacheStats;
+}
+
+/** A prompt's leading tokens, as the cache knows them. */
+export interface PrefixTarget {
+  readonly tokens: Int32Array;
+  readonly salt?: string;
+}
