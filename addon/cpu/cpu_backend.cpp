@@ -18,8 +18,8 @@ namespace {
 constexpr i64 kMinElemsPerPiece = 16384;
 // Pieces per thread, so that a thread that lost its processor for a moment delays little.
 constexpr i64 kPiecesPerThread = 4;
-// Rows of x that a matmul task keeps in L2 per block of K (512 elements wide at most).
-constexpr i32 kRowsPerMatmulTask = 504;
+// Rows of x and panels of weights that one matmul task multiplies: what L2 holds of both.
+constexpr i32 kRowsPerMatmulTask = 120;
 constexpr i32 kPanelsPerMatmulTask = 4;
 
 i64 divide_up(i64 a, i64 b) { return (a + b - 1) / b; }

@@ -128,8 +128,8 @@ void multiply_task(const MatmulParams& params, const u8* packed_x, const MatmulT
                    f32* sums) {
   const i32 steps = i32(panel_bytes<Steps>(params) / kStepBytes);
   // A panel that the tiles share stays in L2; a longer one goes block by block, which resumes.
-  constexpr i32 kMaxSharedSteps = 4096;
-  constexpr i32 kBlockSteps = 2048;
+  constexpr i32 kMaxSharedSteps = 2048;
+  constexpr i32 kBlockSteps = 1024;
   const bool whole = task.num_tiles == 1 || steps <= kMaxSharedSteps;
   const i32 steps_at_once = whole ? steps : kBlockSteps;
   for (i32 first_step = 0; first_step < steps; first_step += steps_at_once) {
