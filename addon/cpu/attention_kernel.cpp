@@ -44,7 +44,8 @@ void pack_queries(const TaskContext<Steps>& context) {
   const i32 head_dim = params.cache.head_dim;
   const i32 group = context.rows.group;
   for (i32 i = 0; i < context.rows.num_rows; ++i) {
-    const i64 first_head = i64(context.task.first_row + i) * params.num_heads + context.kv_head * group;
+    const i64 first_head =
+        i64(context.task.first_row + i) * params.num_heads + context.kv_head * group;
     for (i32 g = 0; g < group; ++g) {
       const f32* from = params.q + (first_head + g) * head_dim;
       typename Steps::X* to = context.q() + (i * group + g) * x_row<Steps>(kMaxHeadDim);
@@ -72,7 +73,7 @@ void score_rows(const TaskContext<Steps>& context, const TileView& view, i32 fir
   }
 }
 
-// The pair of V at `step` with the position that a row does not see replaced by +0; gives its place.
+// The pair of V at `step`, the position that a row does not see replaced by +0; gives its place.
 template <class Steps>
 const u8* mask_pair(const TaskContext<Steps>& context, const TileView& view, i32 step,
                     u32 kept_half, i32 place) {
@@ -110,7 +111,8 @@ void add_values(const TaskContext<Steps>& context, const SoftmaxState& state, co
   }
   for (i32 r = first; r < end; r += kMaxRows) {
     Product product;
-    product.x = context.p() + r * x_row<Steps>(kTilePositions) + x_row<Steps>(first_step * kStepLen);
+    product.x =
+        context.p() + r * x_row<Steps>(kTilePositions) + x_row<Steps>(first_step * kStepLen);
     product.segments = segments;
     product.num_segments = count;
     product.w_step = i64(head_dim) * 4;
@@ -197,7 +199,8 @@ void attend_split(const TaskContext<Steps>& context, const SoftmaxState& state, 
   for (; tile < end && tile < split_begin + kSplitPositions; tile += kTilePositions) {
     const i32 next = tile + kTilePositions;
     if (next < end) {
-      prefetch_tile(context.place, next, 0, end - next < kTilePositions ? end - next : kTilePositions);
+      prefetch_tile(context.place, next, 0,
+                    end - next < kTilePositions ? end - next : kTilePositions);
     }
     attend_tile(context, state, tile);
   }

@@ -1,6 +1,6 @@
 #pragma once
-// Cutting one pagedAttention into items for the thread pool. How it is cut changes no bit: an item is
-// whole rows, or one split of them whose merge follows in order.
+// Cutting one pagedAttention into items for the thread pool. How it is cut changes no bit: an item
+// is whole rows, or one split of them whose merge follows in order.
 
 #include <vector>
 

@@ -44,12 +44,12 @@ PA_INLINE RowRange rows_of_position_tile(const TaskRows& rows, i32 tile) {
 
 // Scratch of one thread, cut from one piece of memory; row heads are rows times group.
 struct AttentionScratch {
-  u8* q;            // Steps::X, [row heads, kMaxHeadDim elements]
-  u8* p;            // Steps::X, [row heads, kTilePositions elements]
-  f32* scores;      // [row heads, kTilePositions]
-  f32* tile_max;    // [row heads]
-  f32* decay;       // [row heads]
-  u8* staged_keys;  // 2-byte [head_dim / 2][kTilePositions][2], f32 [head_dim][kTilePositions]
+  u8* q;             // Steps::X, [row heads, kMaxHeadDim elements]
+  u8* p;             // Steps::X, [row heads, kTilePositions elements]
+  f32* scores;       // [row heads, kTilePositions]
+  f32* tile_max;     // [row heads]
+  f32* decay;        // [row heads]
+  u8* staged_keys;   // 2-byte [head_dim / 2][kTilePositions][2], f32 [head_dim][kTilePositions]
   u8* masked_pairs;  // [2][head_dim][2]
   SoftmaxState split;
   SoftmaxState total;

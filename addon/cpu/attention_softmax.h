@@ -7,8 +7,8 @@
 
 namespace cpu::PA_ISA {
 
-// Scales, caps and masks one row head's scores, of which it sees lanes [begin, end), in place; gives
-// their maximum. NaN never enters a maximum, it shows in the sum of the probabilities.
+// Scales, caps and masks one row head's scores, of which it sees lanes [begin, end), in place;
+// gives their maximum. NaN never enters a maximum, it shows in the sum of the probabilities.
 PA_INLINE f32 finish_scores(const PagedAttentionParams& params, f32* scores, i32 begin, i32 end) {
   const Vec hidden = broadcast(-__builtin_inff());
   const Vec scale = broadcast(params.scale);

@@ -1,6 +1,6 @@
 #pragma once
-// Where one tile of 64 positions of one kv head lies in the paged cache. Keys and values are read in
-// place; only keys whose layout does not suit the product's strides are copied first.
+// Where one tile of 64 positions of one kv head lies in the paged cache. Keys and values are read
+// in place; only keys whose layout does not suit the product's strides are copied first.
 
 #include "dot.h"
 #include "kv_tile.h"
@@ -33,12 +33,12 @@ struct HeadPlace {
   i32 key_steps() const { return cache.dtype == kF32 ? cache.head_dim : cache.head_dim / 2; }
 };
 
-// A tile of which positions [begin, end), counted from its first, are seen by some row; no table entry
-// without such a position is read.
+// A tile of which positions [begin, end), counted from its first, are seen by some row; no table
+// entry without such a position is read.
 struct TileView {
   i32 begin, end;
-  const u8* keys;      // first step of vector first_vector
-  i64 key_step;        // bytes
+  const u8* keys;  // first step of vector first_vector
+  i64 key_step;    // bytes
   i64 key_offsets[kTileVectors];
   i32 first_vector, end_vector;
   const u8* values[kTilePieces];  // each piece's first step; null where nothing is seen
@@ -88,8 +88,8 @@ PA_INLINE TileView view_tile(const HeadPlace& place, i32 tile, i32 begin, i32 en
 }
 
 // Asks for the seen positions [begin, end) of a tile's blocks, so that they arrive while the tile
-// before is worked on: blocks lie apart, which no hardware prefetcher foresees. To L2, which takes more
-// requests at a time than L1.
+// before is worked on: blocks lie apart, which no hardware prefetcher foresees. To L2, which takes
+// more requests at a time than L1.
 PA_INLINE void prefetch_tile(const HeadPlace& place, i32 tile, i32 begin, i32 end) {
   const i32 block_size = place.cache.block_size;
   const i32 run_len = block_size < kTilePositions ? block_size : kTilePositions;
@@ -103,7 +103,8 @@ PA_INLINE void prefetch_tile(const HeadPlace& place, i32 tile, i32 begin, i32 en
   }
 }
 
-// The steps [first, end) of V as segments, joined where blocks happen to be neighbours; gives how many.
+// The steps [first, end) of V as segments, joined where blocks happen to be neighbours; gives how
+// many.
 template <class Steps>
 PA_INLINE i32 value_segments(const TileView& view, i32 head_dim, i32 first, i32 end,
                              Segment* segments) {

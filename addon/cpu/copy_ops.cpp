@@ -12,7 +12,8 @@ void embed_rows(const EmbedParams& params, i32 first_token, i32 end_token) {
   for (i32 t = first_token; t < end_token; ++t) {
     f32* out = params.out + t * hidden;
     if (params.vector_rows != nullptr && params.vector_rows[t] >= 0) {
-      std::memcpy(out, params.vectors + params.vector_rows[t] * hidden, size_t(hidden) * sizeof(f32));
+      std::memcpy(out, params.vectors + params.vector_rows[t] * hidden,
+                  size_t(hidden) * sizeof(f32));
       continue;
     }
     assert(params.ids[t] >= 0 && params.ids[t] < params.table.out_dim);

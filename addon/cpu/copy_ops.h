@@ -1,5 +1,6 @@
 #pragma once
-// Ops that only move or widen values: embed, gatherRows, copyBlocks. Each does a range on one thread.
+// Ops that only move or widen values: embed, gatherRows, copyBlocks. Each does a range on one
+// thread.
 
 #include "../../cuda/params.h"
 

@@ -1,5 +1,5 @@
-// The Backend of the CPU. Each op names its kernel (cuda/params.h has its formula) and says how it is
-// cut for the thread pool; how it is cut changes no bit of its result.
+// The Backend of the CPU. Each op names its kernel (cuda/params.h has its formula) and says how it
+// is cut for the thread pool; how it is cut changes no bit of its result.
 
 #include "cpu_backend.h"
 
@@ -128,7 +128,8 @@ cpu::MatmulTask CpuBackend::plan_matmul(const MatmulParams& params) const {
   if (tiling.num_tiles <= 1) {
     return {0, tiling.num_tiles, 0, i32(std::max<i64>(1, panels / wanted))};
   }
-  const i32 tiles = std::max(1, std::min(tiling.num_tiles, kRowsPerMatmulTask / tiling.rows_per_tile));
+  const i32 tiles =
+      std::max(1, std::min(tiling.num_tiles, kRowsPerMatmulTask / tiling.rows_per_tile));
   const i64 row_blocks = divide_up(tiling.num_tiles, tiles);
   const i64 panels_at_once = std::max<i64>(1, panels * row_blocks / wanted);
   return {0, tiles, 0, i32(std::min<i64>(kPanelsPerMatmulTask, panels_at_once))};
@@ -289,7 +290,8 @@ std::unique_ptr<Backend> open_cpu_backend(const std::string& isa, int threads, S
   if (kernels == nullptr) {
     std::string names;
     for (const std::string& name : cpu::available_isas()) names += " " + name;
-    *status = Status::error("ERR_ISA_UNAVAILABLE", "isa is '" + isa + "'; this machine has:" + names);
+    *status =
+        Status::error("ERR_ISA_UNAVAILABLE", "isa is '" + isa + "'; this machine has:" + names);
     return nullptr;
   }
   *status = Status::ok();

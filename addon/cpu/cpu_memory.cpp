@@ -22,7 +22,8 @@ void* map_pages(size_t bytes) {
   return data == MAP_FAILED ? nullptr : data;
 }
 
-// Maps `bytes` (whole pages) at a multiple of the huge page size: maps more and gives the ends back.
+// Maps `bytes` (whole pages) at a multiple of the huge page size: maps more and gives the ends
+// back.
 void* map_huge(size_t bytes) {
   void* mapped = map_pages(bytes + kHugePageBytes);
   if (mapped == nullptr) return nullptr;

@@ -129,9 +129,11 @@ struct Bf16Steps {
                              const i64 (&offsets)[kVectors]) {
     const VecI high_half = broadcast_int(i32(0xffff0000u));
     Vec weights[kVectors];
-    for (int v = 0; v < kVectors; ++v) weights[v] = as_float(load_pairs(w + offsets[v]) & high_half);
+    for (int v = 0; v < kVectors; ++v)
+      weights[v] = as_float(load_pairs(w + offsets[v]) & high_half);
     add_products<1, kRows, kVectors, kXRow>(acc, x, weights);
-    for (int v = 0; v < kVectors; ++v) weights[v] = as_float(shift_left<16>(load_pairs(w + offsets[v])));
+    for (int v = 0; v < kVectors; ++v)
+      weights[v] = as_float(shift_left<16>(load_pairs(w + offsets[v])));
     add_products<0, kRows, kVectors, kXRow>(acc, x, weights);
   }
 };
@@ -145,8 +147,8 @@ struct Segment {
 
 // out[r][n] = (resume ? out[r][n] * row_scale[r] : 0) + sum over K of x[r][k] * w[k][n].
 struct Product {
-  const void* x;              // Steps::X, blocks of [rows][kRowElems]
-  const Segment* segments;    // K ascending
+  const void* x;            // Steps::X, blocks of [rows][kRowElems]
+  const Segment* segments;  // K ascending
   i32 num_segments;
   i64 w_step;                 // bytes from a step to the next
   const i64* vector_offsets;  // [num_vectors] bytes from a step to each vector of 16 outputs

@@ -8,7 +8,8 @@ namespace {
 
 void write_f32_slot(const KvCacheView& cache, u8* key_at, u8* value_at, i32 offset, const f32* key,
                     const f32* value) {
-  for (i32 d = 0; d < cache.head_dim; ++d) memcpy(key_at + key_offset(cache, offset, d), key + d, 4);
+  for (i32 d = 0; d < cache.head_dim; ++d)
+    memcpy(key_at + key_offset(cache, offset, d), key + d, 4);
   memcpy(value_at + value_offset(cache, offset, 0), value, size_t(cache.head_dim) * sizeof(f32));
 }
 
@@ -18,7 +19,8 @@ void read_slot(const KvCacheView& cache, i32 layer, i32 head, i32 slot, f32* key
   const u8* key_at = key_tile(cache, block, layer, head);
   const u8* value_at = value_tile(cache, block, layer, head);
   if (cache.dtype == kF32) {
-    for (i32 d = 0; d < cache.head_dim; ++d) memcpy(key + d, key_at + key_offset(cache, offset, d), 4);
+    for (i32 d = 0; d < cache.head_dim; ++d)
+      memcpy(key + d, key_at + key_offset(cache, offset, d), 4);
     memcpy(value, value_at + value_offset(cache, offset, 0), size_t(cache.head_dim) * sizeof(f32));
     return;
   }

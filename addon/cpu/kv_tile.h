@@ -4,8 +4,8 @@
 //   2-byte types   K [head_dim / 2][block_size][2]     V [block_size / 2][head_dim][2]
 //   f32            K [head_dim][block_size]            V [block_size][head_dim]
 //
-// A K vector's lanes are positions and a V vector's lanes are head dims, so that neither dot product
-// reduces over lanes; 2-byte types hold the pairs that dot-product instructions read.
+// A K vector's lanes are positions and a V vector's lanes are head dims, so that neither dot
+// product reduces over lanes; 2-byte types hold the pairs that dot-product instructions read.
 
 #include "simd.h"
 

@@ -1,5 +1,6 @@
 // matmul over packed weights. x is first put into tiles of rows (pack_x), then tasks multiply tiles
-// with panels of outputs. A long K goes in blocks that resume from the stored f32, which changes no bit.
+// with panels of outputs. A long K goes in blocks that resume from the stored f32, which changes no
+// bit.
 
 #include "dot.h"
 #include "isa_kernels.h"
@@ -109,7 +110,8 @@ void add_steps(const MatmulParams& params, const u8* packed_x, const MatmulTask&
       const i32 num_rows = rows_of_tile(params, tile);
       const i64 k_block = first_step * Steps::kElemsPerStep / kBlockElems;
       Product product;
-      product.x = packed_x + tile * tile_bytes(params) + k_block * num_rows * row_block_bytes<Steps>();
+      product.x =
+          packed_x + tile * tile_bytes(params) + k_block * num_rows * row_block_bytes<Steps>();
       product.segments = &segment;
       product.num_segments = 1;
       product.w_step = kStepBytes;
@@ -134,8 +136,8 @@ void multiply_task(const MatmulParams& params, const u8* packed_x, const MatmulT
   const i32 steps_at_once = whole ? steps : kBlockSteps;
   for (i32 first_step = 0; first_step < steps; first_step += steps_at_once) {
     const i32 left = steps - first_step;
-    add_steps<Steps>(params, packed_x, task, first_step, left < steps_at_once ? left : steps_at_once,
-                     sums);
+    add_steps<Steps>(params, packed_x, task, first_step,
+                     left < steps_at_once ? left : steps_at_once, sums);
   }
 
   const i32 rows_per_tile = matmul_tiling(params.num_rows).rows_per_tile;
@@ -168,8 +170,8 @@ size_t packed_x_bytes(const MatmulParams& params) {
 
 size_t matmul_scratch_bytes(const MatmulParams& params, const MatmulTask& task) {
   const i32 rows_per_tile = matmul_tiling(params.num_rows).rows_per_tile;
-  return size_t(task.num_tiles) * size_t(rows_per_tile) * size_t(panels_held(task)) * kPanelOutputs *
-         sizeof(f32);
+  return size_t(task.num_tiles) * size_t(rows_per_tile) * size_t(panels_held(task)) *
+         kPanelOutputs * sizeof(f32);
 }
 
 void pack_x(const MatmulParams& params, void* packed_x, i32 tile) {

@@ -1,8 +1,7 @@
 // RMS norm, with the residual stream's addition in the same pass.
 
-#include "norm.h"
-
 #include "isa_kernels.h"
+#include "norm.h"
 
 namespace cpu::PA_ISA {
 namespace {

@@ -164,8 +164,8 @@ void clear_outputs(const SampleParams& params, i32 row, i32 sample) {
   }
 }
 
-// The token of a row whose raw logits are finite with maximum `max`; -1 when bias and penalties leave
-// nothing finite to choose.
+// The token of a row whose raw logits are finite with maximum `max`; -1 when bias and penalties
+// leave nothing finite to choose.
 i32 choose_token(const Kernels& kernels, const SampleParams& params, i32 row, f32 max,
                  SampleScratch* scratch) {
   const i32 count = params.vocab_size;

@@ -17,9 +17,9 @@ struct SampleScratch {
   void reserve(i32 vocab_size);
 };
 
-// Draws row `row`, in this order: bias, penalties, temperature, top-k and min-p, top-p, draw. Top-p is
-// over what top-k and min-p left. Logprobs are of the logits as they came. A row without any finite
-// value counts as non-finite too.
+// Draws row `row`, in this order: bias, penalties, temperature, top-k and min-p, top-p, draw. Top-p
+// is over what top-k and min-p left. Logprobs are of the logits as they came. A row without any
+// finite value counts as non-finite too.
 void sample_row(const Kernels& kernels, const SampleParams& params, i32 row,
                 SampleScratch* scratch);
 

@@ -11,7 +11,8 @@
 #include "kernels.h"
 
 #ifndef PA_ISA
-#error "compile with -DPA_ISA=<namespace> -DPA_ISA_LEVEL=<0 portable, 1 avx2, 2 avx512, 3 avx512bf16>"
+#error \
+    "compile with -DPA_ISA=<namespace> -DPA_ISA_LEVEL=<0 portable, 1 avx2, 2 avx512, 3 avx512bf16>"
 #endif
 
 #define PA_INLINE inline __attribute__((always_inline))

@@ -22,9 +22,7 @@ PA_INLINE Vec broadcast(f32 x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; 
 PA_INLINE VecI broadcast_int(i32 x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
 
 PA_INLINE VecI as_int(Vec a) { return {_mm256_castps_si256(a.low), _mm256_castps_si256(a.high)}; }
-PA_INLINE Vec as_float(VecI a) {
-  return {_mm256_castsi256_ps(a.low), _mm256_castsi256_ps(a.high)};
-}
+PA_INLINE Vec as_float(VecI a) { return {_mm256_castsi256_ps(a.low), _mm256_castsi256_ps(a.high)}; }
 
 PA_INLINE Vec operator+(Vec a, Vec b) {
   return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};

@@ -1,6 +1,6 @@
 #pragma once
-// The 16-lane vector as one __m512 (AVX-512 F, BW, DQ, VL; BF16 at level 3). Included by simd.h only;
-// each function's contract stands in simd_portable.h.
+// The 16-lane vector as one __m512 (AVX-512 F, BW, DQ, VL; BF16 at level 3). Included by simd.h
+// only; each function's contract stands in simd_portable.h.
 
 #include <immintrin.h>
 

@@ -1,7 +1,7 @@
 #pragma once
 // The 16-lane vector in plain C++ with GCC's vector types: four groups of four lanes. Included by
-// simd.h only. The multiply-add is fused here too, by exact double arithmetic where the baseline has
-// no such instruction, so that the bits equal those of the other instruction sets.
+// simd.h only. The multiply-add is fused here too, by exact double arithmetic where the baseline
+// has no such instruction, so that the bits equal those of the other instruction sets.
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -20,8 +20,8 @@ struct VecI {
   QuadI q[4];
 };
 
-#define PA_EACH_QUAD(type, expression)           \
-  type result;                                   \
+#define PA_EACH_QUAD(type, expression)                  \
+  type result;                                          \
   for (int i = 0; i < 4; ++i) result.q[i] = expression; \
   return result
 
@@ -65,14 +65,14 @@ PA_INLINE VecI shift_right_signed(VecI a) {
 
 #if defined(__SSE2__) && !defined(__FMA__)
 // Two lanes of a * b + c, rounded once. The product is exact in double; the sum is rounded to odd
-// (Boldo and Melquiond 2008), after which rounding to f32 is as if from the exact value. Intrinsics,
-// because GCC 12 at -O3 joins lanes of the same code in vector types wrongly.
+// (Boldo and Melquiond 2008), after which rounding to f32 is as if from the exact value.
+// Intrinsics, because GCC 12 at -O3 joins lanes of the same code in vector types wrongly.
 PA_INLINE __m128d fused_to_odd(__m128d a, __m128d b, __m128d c) {
   const __m128d product = _mm_mul_pd(a, b);
   const __m128d sum = _mm_add_pd(product, c);
   const __m128d c_part = _mm_sub_pd(sum, product);
-  const __m128d error = _mm_add_pd(_mm_sub_pd(product, _mm_sub_pd(sum, c_part)),
-                                   _mm_sub_pd(c, c_part));
+  const __m128d error =
+      _mm_add_pd(_mm_sub_pd(product, _mm_sub_pd(sum, c_part)), _mm_sub_pd(c, c_part));
   const __m128d inexact = _mm_or_pd(_mm_cmplt_pd(error, _mm_setzero_pd()),
                                     _mm_cmpgt_pd(error, _mm_setzero_pd()));  // not where it is NaN
   const __m128i one = _mm_set1_epi64x(1);
@@ -112,8 +112,7 @@ PA_INLINE QuadI choose(QuadI mask, QuadI a, QuadI b) { return (mask & a) | (~mas
 
 // a < b ? x : y in each lane; y where a or b is NaN.
 PA_INLINE Vec select_less(Vec a, Vec b, Vec x, Vec y) {
-  PA_EACH_QUAD(Vec,
-               (Quad)choose((QuadI)(a.q[i] < b.q[i]), (QuadI)x.q[i], (QuadI)y.q[i]));
+  PA_EACH_QUAD(Vec, (Quad)choose((QuadI)(a.q[i] < b.q[i]), (QuadI)x.q[i], (QuadI)y.q[i]));
 }
 PA_INLINE VecI select_nan(Vec a, VecI x, VecI y) {
   PA_EACH_QUAD(VecI, choose((QuadI)(a.q[i] != a.q[i]), x.q[i], y.q[i]));

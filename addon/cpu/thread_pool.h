@@ -32,9 +32,12 @@ class ThreadPool {
   // [0, num_threads), and returns when all calls have. One thread at a time, not from a body.
   template <class Body>
   void parallel_for(i64 num_items, Body&& body) {
-    run(num_items, [](void* context, i64 item, int worker) {
-      (*static_cast<std::remove_reference_t<Body>*>(context))(item, worker);
-    }, &body);
+    run(
+        num_items,
+        [](void* context, i64 item, int worker) {
+          (*static_cast<std::remove_reference_t<Body>*>(context))(item, worker);
+        },
+        &body);
   }
 
  private:

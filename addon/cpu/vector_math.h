@@ -1,7 +1,7 @@
 #pragma once
-// exp, log and tanh over 16 lanes, in a fixed order of fused multiply-adds, so that every instruction
-// set gives the same bits; libm is not used because it picks its code by processor. The polynomials
-// are minimax fits (Remez exchange) whose errors stand beside them.
+// exp, log and tanh over 16 lanes, in a fixed order of fused multiply-adds, so that every
+// instruction set gives the same bits; libm is not used because it picks its code by processor. The
+// polynomials are minimax fits (Remez exchange) whose errors stand beside them.
 
 #include "simd.h"
 

@@ -37,8 +37,9 @@ struct AttentionCase {
     const size_t bytes = size_t(cache.block_stride) * size_t(num_blocks);
     cache.data = backend.allocate(bytes, true);
     backend.fill(cache.data, 0x38, bytes);
-    std::vector<i32> tables(size_t(blocks_per_seq) * size_t(num_seqs)), rows(static_cast<size_t>(num_seqs)),
-        starts(size_t(num_seqs) + 1), contexts(size_t(num_seqs), context_len);
+    std::vector<i32> tables(size_t(blocks_per_seq) * size_t(num_seqs)),
+        rows(static_cast<size_t>(num_seqs)), starts(size_t(num_seqs) + 1),
+        contexts(size_t(num_seqs), context_len);
     // Neighbouring logical blocks are 7 physical blocks apart.
     for (size_t i = 0; i < tables.size(); ++i) tables[i] = 1 + i32(i * 7 % tables.size());
     std::iota(rows.begin(), rows.end(), 0);
@@ -69,14 +70,19 @@ struct AttentionCase {
 
   void report(double seconds, const Ceilings& ceilings, size_t bytes) const {
     const double mean_context = context_len - (query_len - 1) / 2.0;
-    const double gflops = 4.0 * num_seqs * query_len * mean_context * kHeads * head_dim / seconds / 1e9;
+    const double gflops =
+        4.0 * num_seqs * query_len * mean_context * kHeads * head_dim / seconds / 1e9;
     const double gigabytes = double(bytes) / seconds / 1e9;
     const double peak = dtype == kBF16 ? ceilings.bf16_gflops : ceilings.f32_gflops;
-    std::printf("  attention %-4s head_dim %3d  %d x %d/%d  %8.1f GFLOP/s (%3.0f %% of %.0f)  %6.1f GB/s (%3.0f %% of %.1f)  %.3f ms\n",
-                dtype == kF32 ? "f32" : dtype == kF16 ? "f16" : "bf16", head_dim, num_seqs,
-                query_len, context_len, gflops, peak > 0 ? 100.0 * gflops / peak : 0.0, peak, gigabytes,
-                100.0 * gigabytes / ceilings.gigabytes_per_second, ceilings.gigabytes_per_second,
-                seconds * 1e3);
+    std::printf(
+        "  attention %-4s head_dim %3d  %d x %d/%d  %8.1f GFLOP/s (%3.0f %% of %.0f)  %6.1f GB/s "
+        "(%3.0f %% of %.1f)  %.3f ms\n",
+        dtype == kF32   ? "f32"
+        : dtype == kF16 ? "f16"
+                        : "bf16",
+        head_dim, num_seqs, query_len, context_len, gflops, peak > 0 ? 100.0 * gflops / peak : 0.0,
+        peak, gigabytes, 100.0 * gigabytes / ceilings.gigabytes_per_second,
+        ceilings.gigabytes_per_second, seconds * 1e3);
   }
 };
 

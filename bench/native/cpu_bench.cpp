@@ -1,5 +1,6 @@
 // cpu_bench [isa ...]: throughput of matmul and attention beside this machine's ceilings, for the
-// instruction sets named, or all. THREADS (environment) sets the threads; default as the backend's. BENCH_CPU_TIME: see bench.h.
+// instruction sets named, or all. THREADS (environment) sets the threads; default as the backend's.
+// BENCH_CPU_TIME: see bench.h.
 
 #include <cstdio>
 #include <cstdlib>

@@ -33,10 +33,14 @@ struct MatmulCase {
     const double gflops = 2.0 * num_rows * double(in_dim) * out_dim / seconds / 1e9;
     const double gigabytes = double(weight_bytes) / seconds / 1e9;
     const double peak = dtype == kBF16 ? ceilings.bf16_gflops : ceilings.f32_gflops;
-    std::printf("  matmul %-4s %4d rows %5d -> %6d  %8.1f GFLOP/s (%3.0f %% of %.0f)  %6.1f GB/s (%3.0f %% of %.1f)\n",
-                dtype == kF32 ? "f32" : dtype == kF16 ? "f16" : "bf16", num_rows, in_dim, out_dim,
-                gflops, peak > 0 ? 100.0 * gflops / peak : 0.0, peak, gigabytes,
-                100.0 * gigabytes / ceilings.gigabytes_per_second, ceilings.gigabytes_per_second);
+    std::printf(
+        "  matmul %-4s %4d rows %5d -> %6d  %8.1f GFLOP/s (%3.0f %% of %.0f)  %6.1f GB/s (%3.0f %% "
+        "of %.1f)\n",
+        dtype == kF32   ? "f32"
+        : dtype == kF16 ? "f16"
+                        : "bf16",
+        num_rows, in_dim, out_dim, gflops, peak > 0 ? 100.0 * gflops / peak : 0.0, peak, gigabytes,
+        100.0 * gigabytes / ceilings.gigabytes_per_second, ceilings.gigabytes_per_second);
   }
 };
 

@@ -67,14 +67,15 @@ class PagedBatch {
     Random random(placement.seed);
     std::vector<i32> blocks;
     for (i32 block = 1; block < num_blocks_; ++block) blocks.push_back(block);
-    for (size_t i = blocks.size(); i > 1; --i) std::swap(blocks[i - 1], blocks[size_t(random.below(i32(i)))]);
+    for (size_t i = blocks.size(); i > 1; --i)
+      std::swap(blocks[i - 1], blocks[size_t(random.below(i32(i)))]);
     tables_.assign(shape_.sequences.size() * size_t(table_stride_), kPoisonBlock);
     for (size_t s = 0; s < shape_.sequences.size(); ++s) {
       const SequenceLens lens = shape_.sequences[s];
       const i32 first_seen = lens.context_len - lens.query_len - shape_.window;
       for (i32 i = 0; i < divide_up(lens.context_len, block_size_); ++i) {
-        const bool dropped = placement.null_blocks && shape_.window >= 0 &&
-                             (i + 1) * block_size_ <= first_seen;
+        const bool dropped =
+            placement.null_blocks && shape_.window >= 0 && (i + 1) * block_size_ <= first_seen;
         tables_[s * size_t(table_stride_) + size_t(i)] = dropped ? 0 : blocks.back();
         if (!dropped) blocks.pop_back();
       }
@@ -107,9 +108,9 @@ i32 AttentionShape::num_rows() const {
 std::string AttentionShape::text() const {
   std::string lens;
   for (const SequenceLens& s : sequences) lens += check::text(" ", s.query_len, "/", s.context_len);
-  return check::text(dtype_name(dtype), ", head_dim ", head_dim, ", ", num_kv_heads, " kv heads, group ",
-                     group, ", window ", window, ", softcap ", softcap, ", sinks ", with_sinks,
-                     ", query/context lens", lens);
+  return check::text(dtype_name(dtype), ", head_dim ", head_dim, ", ", num_kv_heads,
+                     " kv heads, group ", group, ", window ", window, ", softcap ", softcap,
+                     ", sinks ", with_sinks, ", query/context lens", lens);
 }
 
 AttentionValues::AttentionValues(Random& random, const AttentionShape& shape) {
@@ -117,7 +118,8 @@ AttentionValues::AttentionValues(Random& random, const AttentionShape& shape) {
   for (const SequenceLens& s : shape.sequences) {
     keys.push_back(random.uniforms(size_t(s.context_len) * kv_elems, 2.0f));
     values.push_back(random.uniforms(size_t(s.context_len) * kv_elems));
-    queries.push_back(random.uniforms(size_t(s.context_len) * kv_elems * size_t(shape.group), 3.0f));
+    queries.push_back(
+        random.uniforms(size_t(s.context_len) * kv_elems * size_t(shape.group), 3.0f));
   }
   sinks = random.uniforms(size_t(shape.num_heads()), 3.0f);
 }
@@ -137,8 +139,8 @@ std::vector<u8> AttentionResult::row(const AttentionShape& shape, i32 row) const
   return bits;
 }
 
-AttentionResult attend(Backend& backend, const AttentionShape& shape,
-                       const AttentionValues& values, const Placement& placement) {
+AttentionResult attend(Backend& backend, const AttentionShape& shape, const AttentionValues& values,
+                       const Placement& placement) {
   return attend_with(backend, shape, values, placement, [&](const PagedAttentionParams& params) {
     check_ok(backend.paged_attention(params));
   });

@@ -28,8 +28,9 @@ struct AttentionShape {
   std::string text() const;
 };
 
-// Keys and values of each sequence, [context_len, num_kv_heads, head_dim], and a q for each of their
-// positions, [context_len, num_heads, head_dim]: so that a row has the same q however it is batched.
+// Keys and values of each sequence, [context_len, num_kv_heads, head_dim], and a q for each of
+// their positions, [context_len, num_heads, head_dim]: so that a row has the same q however it is
+// batched.
 struct AttentionValues {
   std::vector<std::vector<f32>> keys, values, queries;
   std::vector<f32> sinks;
@@ -40,7 +41,7 @@ struct AttentionValues {
 // How a batch lies in the cache.
 struct Placement {
   i32 block_size = 16;
-  u64 seed = 1;             // of the blocks' order
+  u64 seed = 1;              // of the blocks' order
   bool null_blocks = false;  // blocks before the window are dropped from the tables
 };
 
@@ -54,8 +55,8 @@ struct AttentionResult {
 
 // Writes the keys and values into a cache that is otherwise NaN, and attends. Table entries past a
 // context name blocks far outside the cache.
-AttentionResult attend(Backend& backend, const AttentionShape& shape,
-                       const AttentionValues& values, const Placement& placement);
+AttentionResult attend(Backend& backend, const AttentionShape& shape, const AttentionValues& values,
+                       const Placement& placement);
 
 // The same with `run` in the place of the op; it may run it several times.
 AttentionResult attend_with(Backend& backend, const AttentionShape& shape,

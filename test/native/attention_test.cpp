@@ -34,9 +34,9 @@ TEST("pagedAttention equals double loops over NaN-poisoned caches, with the same
     shape.window = i % 3 == 1 ? random.below(90) : -1;
     shape.num_padding_rows = i % 4;
     const i32 block_size = block_sizes[i / 2 % 5];
-    shape.sequences = {{1, 1 + random.below(140)}, {0, 20},   {5, 5}, {3, block_size + 1},
-                       {9, 63 + random.below(4)},  {0, 0},    {1, block_size},
-                       {2, std::max(2, block_size - 1)}};
+    shape.sequences = {
+        {1, 1 + random.below(140)}, {0, 20}, {5, 5},          {3, block_size + 1},
+        {9, 63 + random.below(4)},  {0, 0},  {1, block_size}, {2, std::max(2, block_size - 1)}};
     check_shape(random, shape, {.block_size = block_size, .seed = u64(i)});
   }
 }
@@ -118,7 +118,8 @@ TEST("a row is blind to NaN at later positions of its own block and sequence") {
     AttentionValues poisoned = clean;
     const size_t kv_elems = size_t(shape.num_kv_heads) * size_t(shape.head_dim);
     constexpr i32 kFirstPoisoned = 71;
-    std::fill(poisoned.keys[0].begin() + i64(kFirstPoisoned * kv_elems), poisoned.keys[0].end(), NAN);
+    std::fill(poisoned.keys[0].begin() + i64(kFirstPoisoned * kv_elems), poisoned.keys[0].end(),
+              NAN);
     std::fill(poisoned.values[0].begin() + i64(kFirstPoisoned * kv_elems), poisoned.values[0].end(),
               INFINITY);
     for (const OpenBackend& open : all_backends()) {
@@ -138,7 +139,8 @@ TEST("a row is blind to NaN at later positions of its own block and sequence") {
 TEST("pagedAttention refuses head dims and block sizes that no kernel has") {
   AttentionShape shape;
   shape.sequences = {{1, 1}};
-  for (const auto& [head_dim, block_size] : {std::pair<i32, i32>{72, 16}, {272, 16}, {64, 24}, {64, 4}}) {
+  for (const auto& [head_dim, block_size] :
+       {std::pair<i32, i32>{72, 16}, {272, 16}, {64, 24}, {64, 4}}) {
     PagedAttentionParams params = {};
     params.cache.head_dim = head_dim;
     params.cache.block_size = block_size;

@@ -8,8 +8,8 @@ const std::vector<OpenBackend>& all_backends() {
     for (const std::string& isa : cpu::available_isas()) {
       for (const int threads : {1, 2, 3}) {
         Status status;
-        opened.push_back({check::text(isa, ", ", threads, " threads"),
-                          open_cpu_backend(isa, threads, &status)});
+        opened.push_back(
+            {check::text(isa, ", ", threads, " threads"), open_cpu_backend(isa, threads, &status)});
         check_ok(status);
       }
     }

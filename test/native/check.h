@@ -36,23 +36,23 @@ std::string text(const Parts&... parts) {
 
 #define CHECK_JOIN_(a, b) a##b
 #define CHECK_JOIN(a, b) CHECK_JOIN_(a, b)
-#define TEST(sentence)                                                                     \
-  static void CHECK_JOIN(test_body_, __LINE__)();                                          \
-  static const check::Registration CHECK_JOIN(test_registration_, __LINE__)(               \
-      sentence, CHECK_JOIN(test_body_, __LINE__));                                         \
+#define TEST(sentence)                                                       \
+  static void CHECK_JOIN(test_body_, __LINE__)();                            \
+  static const check::Registration CHECK_JOIN(test_registration_, __LINE__)( \
+      sentence, CHECK_JOIN(test_body_, __LINE__));                           \
   static void CHECK_JOIN(test_body_, __LINE__)()
 
-#define CHECK(condition)                                                    \
-  do {                                                                      \
+#define CHECK(condition)                                                      \
+  do {                                                                        \
     if (!(condition)) check::fail(__FILE__, __LINE__, "not so: " #condition); \
   } while (false)
 
-#define CHECK_EQUAL(actual, expected)                                                          \
-  do {                                                                                         \
-    const auto& check_actual = (actual);                                                       \
-    const auto& check_expected = (expected);                                                   \
-    if (!(check_actual == check_expected)) {                                                   \
-      check::fail(__FILE__, __LINE__,                                                          \
-                  check::text(#actual, " is ", check_actual, "; expected ", check_expected));  \
-    }                                                                                          \
+#define CHECK_EQUAL(actual, expected)                                                         \
+  do {                                                                                        \
+    const auto& check_actual = (actual);                                                      \
+    const auto& check_expected = (expected);                                                  \
+    if (!(check_actual == check_expected)) {                                                  \
+      check::fail(__FILE__, __LINE__,                                                         \
+                  check::text(#actual, " is ", check_actual, "; expected ", check_expected)); \
+    }                                                                                         \
   } while (false)

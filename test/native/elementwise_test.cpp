@@ -14,7 +14,8 @@ void check_near(const FloatArray& out, const std::vector<double>& expected, doub
   for (size_t i = 0; i < expected.size(); ++i) {
     const double limit = std::abs(expected[i]) * (relative + unit_roundoff(out.dtype())) + absolute;
     if (std::abs(double(out[i]) - expected[i]) <= limit) continue;
-    check::fail(__FILE__, __LINE__, check::text("element ", i, " is ", out[i], "; expected ", expected[i]));
+    check::fail(__FILE__, __LINE__,
+                check::text("element ", i, " is ", out[i], "; expected ", expected[i]));
   }
 }
 
@@ -62,7 +63,8 @@ TEST("rmsNorm equals double loops, with and without a residual, with the same bi
         const auto y_of = [&](size_t i) {
           return double(with_residual ? x[i] + residual[i] : x[i]);
         };
-        for (size_t i = 0; i < size_t(hidden); ++i) squares += std::pow(y_of(row * size_t(hidden) + i), 2);
+        for (size_t i = 0; i < size_t(hidden); ++i)
+          squares += std::pow(y_of(row * size_t(hidden) + i), 2);
         const double rms = std::sqrt(squares / hidden + 1e-6);
         for (size_t i = 0; i < size_t(hidden); ++i) {
           const size_t at = row * size_t(hidden) + i;
@@ -82,16 +84,18 @@ TEST("siluMul and geluMul equal double loops, with the same bits everywhere") {
       constexpr i32 kRows = 4;
       const std::vector<f32> gate_up = random.uniforms(size_t(kRows * dim) * 2, 12.0f);
       const DType dtype = kOutDTypes[random.below(3)];
-      const FloatArray out = run_everywhere(dtype, size_t(kRows * dim), [&](Backend& backend, FloatArray& to) {
-        const GatedMulParams params = {to.data(), gate_up.data(), kRows, dim, dtype};
-        return is_silu ? backend.silu_mul(params) : backend.gelu_mul(params);
-      });
+      const FloatArray out =
+          run_everywhere(dtype, size_t(kRows * dim), [&](Backend& backend, FloatArray& to) {
+            const GatedMulParams params = {to.data(), gate_up.data(), kRows, dim, dtype};
+            return is_silu ? backend.silu_mul(params) : backend.gelu_mul(params);
+          });
       std::vector<double> expected;
       for (i32 i = 0; i < kRows * dim; ++i) {
         const f32* at = gate_up.data() + i / dim * 2 * dim + i % dim;
         const double x = double(at[0]);
         const double inner = std::sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x);
-        const double activated = is_silu ? x / (1.0 + std::exp(-x)) : 0.5 * x * (1.0 + std::tanh(inner));
+        const double activated =
+            is_silu ? x / (1.0 + std::exp(-x)) : 0.5 * x * (1.0 + std::tanh(inner));
         expected.push_back(activated * double(at[dim]));
       }
       // gelu's 1 + tanh cancels where x is very negative: half an ulp of 1 times two factors of 12.
@@ -112,7 +116,8 @@ TEST("scale and softcap work in place on any number of elements") {
       });
       std::vector<double> expected;
       for (const f32 value : x) {
-        expected.push_back(is_scale ? 30.0 * double(value) : 30.0 * std::tanh(double(value) / 30.0));
+        expected.push_back(is_scale ? 30.0 * double(value)
+                                    : 30.0 * std::tanh(double(value) / 30.0));
       }
       check_near(out, expected, 5e-7);
     }
@@ -127,20 +132,22 @@ TEST("embed gives table rows, and vectors where a vector row is named") {
     const std::vector<f32> vectors = random.uniforms(size_t(2 * hidden));
     const std::vector<i32> ids = {0, 74, 31, 32, 64, 5, 5, 1, 2};
     const std::vector<i32> vector_rows = {-1, -1, -1, -1, -1, 1, 0, -1, -1};
-    const FloatArray out = run_everywhere(kF32, size_t(num_tokens * hidden), [&](Backend& backend, FloatArray& to) {
-      const TestWeight packed(backend, dtype, hidden, {{table.data(), vocab_size, dtype}});
-      return backend.embed({.out = static_cast<f32*>(to.data()),
-                            .table = packed.view(),
-                            .ids = ids.data(),
-                            .vectors = vectors.data(),
-                            .vector_rows = vector_rows.data(),
-                            .num_tokens = num_tokens});
-    });
+    const FloatArray out =
+        run_everywhere(kF32, size_t(num_tokens * hidden), [&](Backend& backend, FloatArray& to) {
+          const TestWeight packed(backend, dtype, hidden, {{table.data(), vocab_size, dtype}});
+          return backend.embed({.out = static_cast<f32*>(to.data()),
+                                .table = packed.view(),
+                                .ids = ids.data(),
+                                .vectors = vectors.data(),
+                                .vector_rows = vector_rows.data(),
+                                .num_tokens = num_tokens});
+        });
     for (i32 t = 0; t < num_tokens; ++t) {
       for (i32 d = 0; d < hidden; ++d) {
         const i32 vector = vector_rows[size_t(t)];
-        CHECK_EQUAL(out[size_t(t * hidden + d)], vector >= 0 ? vectors[size_t(vector * hidden + d)]
-                                                             : table[size_t(ids[size_t(t)] * hidden + d)]);
+        CHECK_EQUAL(out[size_t(t * hidden + d)], vector >= 0
+                                                     ? vectors[size_t(vector * hidden + d)]
+                                                     : table[size_t(ids[size_t(t)] * hidden + d)]);
       }
     }
   }

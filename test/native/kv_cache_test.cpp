@@ -47,7 +47,8 @@ TEST("writeKv puts each token's rounded key and value where readKv finds them") 
       const std::vector<f32> rows = random.uniforms(size_t(kTokens) * kHeads * kDim * 2, 5.0f);
       std::vector<i32> slots(size_t(block_size) * 9);
       std::iota(slots.begin(), slots.end(), block_size);
-      for (size_t i = slots.size(); i > 1; --i) std::swap(slots[i - 1], slots[size_t(random.below(i32(i)))]);
+      for (size_t i = slots.size(); i > 1; --i)
+        std::swap(slots[i - 1], slots[size_t(random.below(i32(i)))]);
       slots.resize(kTokens);
       slots[5] = slots[17] = -1;
       const std::vector<u8> bits = same_on_all_backends([&](Backend& backend) {
@@ -111,7 +112,8 @@ TEST("a 2-byte cache holds K as [head_dim/2][block_size][2] and V as [block_size
   };
   for (i32 d = 0; d < 16; ++d) {
     CHECK_EQUAL(bf16_at(tile + ((d / 2 * 8 + 5) * 2 + d % 2) * 2), f32(d + 1));
-    CHECK_EQUAL(bf16_at(tile + cache.view.value_stride + ((5 / 2 * 16 + d) * 2 + 1) * 2), f32(d + 101));
+    CHECK_EQUAL(bf16_at(tile + cache.view.value_stride + ((5 / 2 * 16 + d) * 2 + 1) * 2),
+                f32(d + 101));
   }
 }
 
@@ -180,7 +182,8 @@ TEST("copyBlocks copies whole blocks and touches no other") {
     const i32 sources[] = {0, 3, 2, 3, 4, 0, 6, 7, 3};
     for (i32 block = 0; block < 9; ++block) {
       const i64 stride = cache.view.block_stride;
-      CHECK(std::equal(cache.bytes.begin() + block * stride, cache.bytes.begin() + (block + 1) * stride,
+      CHECK(std::equal(cache.bytes.begin() + block * stride,
+                       cache.bytes.begin() + (block + 1) * stride,
                        before.begin() + sources[block] * stride));
     }
   }

@@ -48,7 +48,8 @@ void check_against_doubles(const FloatArray& out, const FloatArray& x, const Flo
       const double limit =
           magnitude * shape.in_dim * 0x1p-23 + std::abs(sum) * unit_roundoff(out.dtype()) + 1e-30;
       if (std::abs(actual - sum) <= limit) continue;
-      check::fail(__FILE__, __LINE__, check::text("row ", r, " output ", n, " is ", actual, "; expected ", sum));
+      check::fail(__FILE__, __LINE__,
+                  check::text("row ", r, " output ", n, " is ", actual, "; expected ", sum));
     }
   }
 }
@@ -70,9 +71,9 @@ void check_shape(Random& random, Shape shape, DType dtype, DType out_dtype, bool
 
 TEST("matmul equals double loops, with the same bits on every instruction set and thread count") {
   Random random(11);
-  const Shape shapes[] = {{1, 1, 1},    {1, 2, 16},   {2, 7, 31},    {5, 64, 32},  {12, 255, 33},
-                          {13, 256, 65}, {25, 257, 100}, {1, 600, 250}, {40, 514, 130}, {3, 1030, 40},
-                          {14, 9001, 33}};
+  const Shape shapes[] = {{1, 1, 1},      {1, 2, 16},    {2, 7, 31},     {5, 64, 32},
+                          {12, 255, 33},  {13, 256, 65}, {25, 257, 100}, {1, 600, 250},
+                          {40, 514, 130}, {3, 1030, 40}, {14, 9001, 33}};
   for (const DType dtype : kWeightDTypes) {
     for (const Shape shape : shapes) {
       const DType out_dtype = kWeightDTypes[random.below(3)];
@@ -113,7 +114,8 @@ TEST("matmul flushes denormals and rounds at the edge of the range alike everywh
     std::vector<f32> x = random.uniforms(size_t(shape.num_rows) * size_t(shape.in_dim));
     std::vector<f32> weight = random.uniforms(size_t(shape.out_dim) * size_t(shape.in_dim));
     const bool is_f16 = dtype == kF16;
-    for (f32& value : x) value = std::ldexp(value, is_f16 ? -random.below(26) : -50 - random.below(40));
+    for (f32& value : x)
+      value = std::ldexp(value, is_f16 ? -random.below(26) : -50 - random.below(40));
     for (f32& value : weight) {
       value = std::ldexp(value, is_f16 ? -random.below(26) : -40 - random.below(60));
     }
@@ -134,8 +136,7 @@ TEST("matmul carries infinities and NaN to the outputs they belong to and no oth
     weight.set(9 * 40 + 5, NAN);
     x.set(1 * 40 + 39, NAN);
     for (const OpenBackend& open : all_backends()) {
-      const FloatArray out =
-          array_of(kF32, multiply(*open.backend, x, weight, {}, shape, kF32));
+      const FloatArray out = array_of(kF32, multiply(*open.backend, x, weight, {}, shape, kF32));
       for (size_t i = 0; i < out.size(); ++i) {
         const size_t row = i / 40, output = i % 40;
         if (row == 1 || output == 9) {
@@ -158,12 +159,14 @@ TEST("stacked parts of any dtype pack like one weight that was rounded before") 
     std::vector<f32> rounded;
     i32 row = 0;
     for (const auto& [source, rows] : {std::pair<DType, i32>{kF32, 5}, {kF16, 33}, {kBF16, 37}}) {
-      const std::vector<f32> values(all.begin() + row * in_dim, all.begin() + (row + rows) * in_dim);
+      const std::vector<f32> values(all.begin() + row * in_dim,
+                                    all.begin() + (row + rows) * in_dim);
       stored.emplace_back(source, values);
       for (size_t i = 0; i < values.size(); ++i) rounded.push_back(stored.back()[i]);
       row += rows;
     }
-    parts = {{stored[0].data(), 5, kF32}, {stored[1].data(), 33, kF16}, {stored[2].data(), 37, kBF16}};
+    parts = {
+        {stored[0].data(), 5, kF32}, {stored[1].data(), 33, kF16}, {stored[2].data(), 37, kBF16}};
     const FloatArray whole(dtype, rounded);
     Backend& backend = best_backend();
     const TestWeight stacked(backend, dtype, in_dim, parts);

@@ -1,5 +1,3 @@
-#include "../../addon/cpu/cpu_memory.h"
-
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
@@ -7,6 +5,7 @@
 #include <thread>
 
 #include "../../addon/cpu/cpu_features.h"
+#include "../../addon/cpu/cpu_memory.h"
 #include "attention_inputs.h"
 #include "check.h"
 
@@ -33,7 +32,8 @@ void operator delete[](void* data, size_t) noexcept { std::free(data); }
 TEST("memory is 64-byte aligned and zeroed at every size, on huge pages too") {
   Backend& backend = best_backend();
   for (const bool huge : {false, true}) {
-    for (const size_t bytes : {size_t(0), size_t(1), size_t(100), size_t(1) << 20, (size_t(5) << 20) + 77}) {
+    for (const size_t bytes :
+         {size_t(0), size_t(1), size_t(100), size_t(1) << 20, (size_t(5) << 20) + 77}) {
       u8* data = static_cast<u8*>(backend.allocate(bytes, huge));
       CHECK(data != nullptr);
       CHECK_EQUAL(reinterpret_cast<u64>(data) % 64, u64(0));

@@ -106,8 +106,8 @@ void check_shape(Random& random, const RopeShape& shape) {
   const check::Case description(check::text(dtype_name(shape.dtype), ", head_dim ", shape.head_dim,
                                             ", rotary_dim ", shape.rotary_dim));
   const RopeInputs inputs(random, shape);
-  const std::vector<f32> result = same_on_all_backends(
-      [&](Backend& backend) { return run_rope(backend, shape, inputs); });
+  const std::vector<f32> result =
+      same_on_all_backends([&](Backend& backend) { return run_rope(backend, shape, inputs); });
   const size_t dim = size_t(shape.head_dim);
   for (size_t t = 0; t < kTokens; ++t) {
     const f32* row = inputs.qkv.data() + t * (kHeads + 2 * kKvHeads) * dim;
@@ -135,10 +135,15 @@ void check_shape(Random& random, const RopeShape& shape) {
 
 }  // namespace
 
-TEST("ropeAndWriteKv rotates, normalises and scatters as double loops do, with the same bits everywhere") {
+TEST(
+    "ropeAndWriteKv rotates, normalises and scatters as double loops do, with the same bits "
+    "everywhere") {
   Random random(41);
-  for (const RopeShape& shape : {RopeShape{kF32, 64, 64, false}, {kF32, 80, 20, true},
-                                 {kF16, 96, 96, true}, {kBF16, 128, 64, false}, {kBF16, 256, 256, true}}) {
+  for (const RopeShape& shape : {RopeShape{kF32, 64, 64, false},
+                                 {kF32, 80, 20, true},
+                                 {kF16, 96, 96, true},
+                                 {kBF16, 128, 64, false},
+                                 {kBF16, 256, 256, true}}) {
     check_shape(random, shape);
   }
 }

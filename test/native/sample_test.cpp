@@ -41,7 +41,7 @@ Samples sample(Backend& backend, const std::vector<f32>& logits, i32 vocab_size,
   for (size_t row = 0; row < num_rows; ++row) positions.push_back(first_position + i32(row));
   Samples out = {std::vector<i32>(num_rows, 99), std::vector<i32>(num_rows * kMaxTopLogprobs, 99),
                  std::vector<f32>(num_rows, 99), std::vector<f32>(num_rows * kMaxTopLogprobs, 99),
-                 std::vector<u8>(num_rows, 99), std::vector<u64>(num_rows, 99)};
+                 std::vector<u8>(num_rows, 99),  std::vector<u64>(num_rows, 99)};
   const std::vector<f32> before = logits;
   check_ok(backend.sample({.logits = logits.data(),
                            .slots = slots.data(),
@@ -61,13 +61,14 @@ Samples sample(Backend& backend, const std::vector<f32>& logits, i32 vocab_size,
 }
 
 // How often each id comes in `count` draws at positions 0, 1, ...
-std::map<i32, i32> frequencies(const std::vector<f32>& row, const SamplingParams& params, i32 count) {
+std::map<i32, i32> frequencies(const std::vector<f32>& row, const SamplingParams& params,
+                               i32 count) {
   std::vector<f32> logits;
   for (i32 i = 0; i < count; ++i) logits.insert(logits.end(), row.begin(), row.end());
   SamplingSlotView slot = {};
   slot.params = params;
-  const Samples samples = sample(best_backend(), logits, i32(row.size()), {slot},
-                                 std::vector<i32>(size_t(count), 0));
+  const Samples samples =
+      sample(best_backend(), logits, i32(row.size()), {slot}, std::vector<i32>(size_t(count), 0));
   std::map<i32, i32> counts;
   for (const i32 id : samples.ids) counts[id] += 1;
   return counts;
@@ -89,9 +90,8 @@ TEST("greedy takes the largest logit, the lowest id among equals, and ignores -i
   for (i32 i = 0; i < 50; ++i) logits[size_t(50 + i)] = i == 33 ? -5.0f : -INFINITY;
   std::fill(logits.begin() + 100, logits.begin() + 150, 0.0f);
   logits[100] = -0.0f;
-  const Samples samples = same_on_all_backends([&](Backend& backend) {
-    return sample(backend, logits, 50, {slot}, {0, 0, 0, -1});
-  });
+  const Samples samples = same_on_all_backends(
+      [&](Backend& backend) { return sample(backend, logits, 50, {slot}, {0, 0, 0, -1}); });
   CHECK(samples.ids == (std::vector<i32>{17, 33, 0, -1}));
   CHECK(samples.non_finite == (std::vector<u8>{0, 0, 0, 0}));
 }
@@ -104,9 +104,8 @@ TEST("a row with NaN or +inf anywhere, or nothing finite, is non-finite and give
   logits[36] = NAN;
   logits[37 + 16] = INFINITY;
   std::fill(logits.begin() + 74, logits.begin() + 111, -INFINITY);
-  const Samples samples = same_on_all_backends([&](Backend& backend) {
-    return sample(backend, logits, vocab_size, {slot}, {0, 0, 0, 0});
-  });
+  const Samples samples = same_on_all_backends(
+      [&](Backend& backend) { return sample(backend, logits, vocab_size, {slot}, {0, 0, 0, 0}); });
   CHECK(samples.non_finite == (std::vector<u8>{1, 1, 1, 0}));
   for (size_t row = 0; row < 3; ++row) CHECK_EQUAL(samples.ids[row], 0);
 }
@@ -114,7 +113,8 @@ TEST("a row with NaN or +inf anywhere, or nothing finite, is non-finite and give
 TEST("draws follow the distribution") {
   const std::vector<f32> probabilities = {0.05f, 0.5f, 0.25f, 0.15f, 0.05f};
   const i32 count = 20000;
-  const std::map<i32, i32> counts = frequencies(logs(probabilities), with_temperature(1.0f, 5), count);
+  const std::map<i32, i32> counts =
+      frequencies(logs(probabilities), with_temperature(1.0f, 5), count);
   for (i32 id = 0; id < 5; ++id) {
     const double expected = double(probabilities[size_t(id)]) * count;
     CHECK(std::abs(counts.at(id) - expected) < 5.0 * std::sqrt(expected));

@@ -30,7 +30,8 @@ std::vector<f32> tanh_of(const cpu::Kernels& kernels, std::vector<f32> x) {
 
 double ulps_between(f32 actual, double expected) {
   const f32 nearest = f32(expected);
-  const double ulp = double(std::nextafter(std::abs(nearest), INFINITY)) - double(std::abs(nearest));
+  const double ulp =
+      double(std::nextafter(std::abs(nearest), INFINITY)) - double(std::abs(nearest));
   return std::abs(double(actual) - expected) / ulp;
 }
 
@@ -56,14 +57,17 @@ TEST("exp is within 1.5 ulp where its result is normal") {
   const std::vector<f32> x = random.uniforms(200000, 87.0f);
   const std::vector<f32> y = exp_of(*cpu::find_kernels("auto"), x);
   double worst = 0;
-  for (size_t i = 0; i < x.size(); ++i) worst = std::max(worst, ulps_between(y[i], std::exp(double(x[i]))));
-  if (!(worst < 1.5)) check::fail(__FILE__, __LINE__, check::text("worst error is ", worst, " ulp"));
+  for (size_t i = 0; i < x.size(); ++i)
+    worst = std::max(worst, ulps_between(y[i], std::exp(double(x[i]))));
+  if (!(worst < 1.5))
+    check::fail(__FILE__, __LINE__, check::text("worst error is ", worst, " ulp"));
 }
 
-TEST("exp gives exactly +0 for -inf and everything below the normal range, inf above, NaN for NaN") {
+TEST(
+    "exp gives exactly +0 for -inf and everything below the normal range, inf above, NaN for NaN") {
   for (const std::string& isa : cpu::available_isas()) {
-    const std::vector<f32> y = exp_of(*cpu::find_kernels(isa), {-INFINITY, -1e30f, -88.0f, 89.0f,
-                                                                INFINITY, NAN, 0.0f, -0.0f});
+    const std::vector<f32> y = exp_of(
+        *cpu::find_kernels(isa), {-INFINITY, -1e30f, -88.0f, 89.0f, INFINITY, NAN, 0.0f, -0.0f});
     for (size_t i = 0; i < 3; ++i) CHECK_EQUAL(cpu::f32_bits(y[i]), 0u);
     CHECK_EQUAL(y[3], INFINITY);
     CHECK_EQUAL(y[4], INFINITY);
@@ -81,8 +85,10 @@ TEST("log is within 1.5 ulp for normal numbers and keeps NaN") {
   const cpu::Kernels& kernels = *cpu::find_kernels("auto");
   const std::vector<f32> y = log_of(kernels, x);
   double worst = 0;
-  for (size_t i = 0; i < x.size(); ++i) worst = std::max(worst, ulps_between(y[i], std::log(double(x[i]))));
-  if (!(worst < 1.5)) check::fail(__FILE__, __LINE__, check::text("worst error is ", worst, " ulp"));
+  for (size_t i = 0; i < x.size(); ++i)
+    worst = std::max(worst, ulps_between(y[i], std::log(double(x[i]))));
+  if (!(worst < 1.5))
+    check::fail(__FILE__, __LINE__, check::text("worst error is ", worst, " ulp"));
   CHECK(std::isnan(kernels.log(NAN)));
   CHECK_EQUAL(kernels.log(1.0f), 0.0f);
 }
@@ -90,12 +96,15 @@ TEST("log is within 1.5 ulp for normal numbers and keeps NaN") {
 TEST("tanh is within 3 ulp, odd, and 1 at infinity") {
   Random random(64);
   std::vector<f32> x = random.uniforms(100000, 10.0f);
-  for (i32 i = 0; i < 50000; ++i) x.push_back(random.uniform() * std::exp(random.uniform(20.0f) - 20.0f));
+  for (i32 i = 0; i < 50000; ++i)
+    x.push_back(random.uniform() * std::exp(random.uniform(20.0f) - 20.0f));
   const cpu::Kernels& kernels = *cpu::find_kernels("auto");
   const std::vector<f32> y = tanh_of(kernels, x);
   double worst = 0;
-  for (size_t i = 0; i < x.size(); ++i) worst = std::max(worst, ulps_between(y[i], std::tanh(double(x[i]))));
-  if (!(worst < 3.0)) check::fail(__FILE__, __LINE__, check::text("worst error is ", worst, " ulp"));
+  for (size_t i = 0; i < x.size(); ++i)
+    worst = std::max(worst, ulps_between(y[i], std::tanh(double(x[i]))));
+  if (!(worst < 3.0))
+    check::fail(__FILE__, __LINE__, check::text("worst error is ", worst, " ulp"));
   const std::vector<f32> ends = tanh_of(kernels, {INFINITY, -INFINITY, NAN, -0.0f});
   CHECK_EQUAL(ends[0], 1.0f);
   CHECK_EQUAL(ends[1], -1.0f);
