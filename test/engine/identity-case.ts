@@ -8,7 +8,6 @@ import {
 } from '../conformance/pairwise.js';
 import { Random } from '../conformance/random.js';
 import { DeviceEngine } from './device-engine.js';
-import { greedy } from './harness.js';
 import { type Answered, IdentityTraffic, numRowsOf } from './identity-traffic.js';
 import type { ReferenceAnswers } from './reference-answers.js';
 
@@ -126,12 +125,8 @@ export async function runIdentityCase(
 }
 
 async function compare(answer: Answered, reference: ReferenceAnswers): Promise<string[]> {
-  const { prompt, seed, temperature, result } = answer;
-  const wanted = await reference.get(prompt, result.tokens.length, {
-    ...greedy,
-    seed,
-    temperature,
-  });
+  const { prompt, sampling, result } = answer;
+  const wanted = await reference.get(prompt, result.tokens.length, sampling);
   const differs = wanted.digests.findIndex((digest, i) => digest !== result.digests[i]);
   if (differs >= 0) return [`prompt of ${prompt.length}: logits of token ${differs} differ`];
   const isSame = wanted.tokens.every((token, i) => token === result.tokens[i]);

@@ -1,4 +1,4 @@
-import type { SubmitMessage, Usage } from '../../lib/engine/index.js';
+import type { SamplingParams, SubmitMessage, Usage } from '../../lib/engine/index.js';
 import type { EngineError } from '../../lib/errors.js';
 import { Random } from '../conformance/random.js';
 import { type DeviceEngine, tinyVocabSize } from './device-engine.js';
@@ -9,8 +9,7 @@ export interface Answered {
   /** What is asked of the cache: nothing, any hit, or a copy of a finished answer's tail. */
   readonly expects: 'nothing' | 'hit' | 'tail';
   readonly prompt: readonly number[];
-  readonly seed: bigint;
-  readonly temperature: number;
+  readonly sampling: SamplingParams;
   readonly result: SampleResult;
 }
 
@@ -44,7 +43,9 @@ export class IdentityTraffic {
   /** Short prompts with long answers: many run at once, and in a small pool not all to their end. */
   async crowd(): Promise<void> {
     await Promise.all(
-      Array.from({ length: 14 }, () => this.#one(this.#tokens(5, 15), { maxTokens: 40 })),
+      Array.from({ length: 14 }, () =>
+        this.#one(this.#tokens(5, 15), { maxTokens: 40, sampling: this.#penalized() }),
+      ),
     );
   }
 
@@ -105,9 +106,14 @@ export class IdentityTraffic {
     return Array.from({ length }, () => this.#random.integer(0, tinyVocabSize));
   }
 
-  #drawing() {
+  #drawing(): SamplingParams {
     this.#lastSeed += 10n;
     return { ...greedy, temperature: 1, seed: this.#lastSeed };
+  }
+
+  /** Draws that depend on all tokens so far: a sequence that comes back must have them counted. */
+  #penalized(): SamplingParams {
+    return { ...this.#drawing(), presencePenalty: 0.7, repetitionPenalty: 1.3 };
   }
 
   /** Sends a request and notes its answer; `undefined` when it failed. */
@@ -143,10 +149,10 @@ export class IdentityTraffic {
     const run = this.engine.client.run(sent, { maxTokens: 8, ...changes });
     const results = await this.#settle(run);
     for (const [sample, result] of (results ?? []).entries()) {
-      const seed = sampling.seed + BigInt(sample);
       const wanted = sample === 0 ? expects : 'nothing';
-      const { temperature } = sampling;
-      this.#answered.push({ expects: wanted, prompt: whole, seed, temperature, result });
+      const seed = sampling.seed + BigInt(sample);
+      const own = { ...sampling, seed };
+      this.#answered.push({ expects: wanted, prompt: whole, sampling: own, result });
     }
     return results;
   }
@@ -172,8 +178,7 @@ export class IdentityTraffic {
     this.#answered.push({
       expects: 'hit',
       prompt: [...prompt, ...parentResult.tokens.slice(0, numShared)],
-      seed: sampling.seed,
-      temperature: 1,
+      sampling,
       result,
     });
   }

@@ -22,7 +22,7 @@ export class ReferenceAnswers {
   }
 
   get(prompt: readonly number[], maxTokens: number, sampling: SamplingParams): Promise<Answer> {
-    const key = `${prompt.join()}/${maxTokens}/${sampling.temperature}/${sampling.seed}`;
+    const key = [...prompt, maxTokens, ...Object.values(sampling)].join();
     const known = this.#answers.get(key);
     if (known !== undefined) return known;
     const answer = this.engine.client.runOne(prompt, { maxTokens, sampling, cache: 'off' });
