@@ -1,8 +1,8 @@
 #pragma once
 // The one interface that both backends implement, op for op. All functions but the constructor run
-// on the device's engine thread (the CPU backend fans out to its pool from there). Ops do not throw,
-// print, or allocate per call once warm; they return a Status. Pointers in the structs are the
-// backend's own memory; shapes were checked when the op was recorded.
+// on the device's engine thread (the CPU backend fans out to its pool from there). Ops do not
+// throw, print, or allocate per call once warm; they return a Status. Pointers in the structs are
+// the backend's own memory; shapes were checked when the op was recorded.
 
 #include <cstddef>
 #include <memory>
@@ -11,7 +11,8 @@
 #include "../cuda/params.h"
 #include "status.h"
 
-// How the rows of a weight are found at load: `data` is row-major [out_dim, in_dim] of source_dtype.
+// How the rows of a weight are found at load: `data` is row-major [out_dim, in_dim] of
+// source_dtype.
 struct WeightPart {
   const void* data;
   i32 out_dim;
@@ -30,7 +31,8 @@ class Backend {
   virtual ~Backend() = default;
   virtual BackendInfo info() const = 0;
 
-  // 64-byte aligned memory; zeroed. `huge` asks for huge pages (the KV pool). Null when out of memory.
+  // 64-byte aligned memory; zeroed. `huge` asks for huge pages (the KV pool). Null when out of
+  // memory.
   virtual void* allocate(size_t bytes, bool huge) = 0;
   virtual void free(void* data, size_t bytes) = 0;
   virtual Status upload(void* destination, const void* host, size_t bytes) = 0;

@@ -1,5 +1,6 @@
 #pragma once
-// What an op gives back: fine, or a code and a sentence. Codes are ErrorCode names of lib/errors.ts.
+// What an op gives back: fine, or a code and a sentence. Codes are ErrorCode names of
+// lib/errors.ts.
 
 #include <string>
 #include <utility>

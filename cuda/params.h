@@ -67,10 +67,10 @@ struct RmsNormParams {
 
 // out = x . weight^T + bias
 struct MatmulParams {
-  void* out;            // [num_rows, weight.out_dim] out_dtype
-  const void* x;        // [num_rows, weight.in_dim] of the weight's dtype
+  void* out;      // [num_rows, weight.out_dim] out_dtype
+  const void* x;  // [num_rows, weight.in_dim] of the weight's dtype
   PackedWeight weight;
-  const f32* bias;      // [out_dim], or null
+  const f32* bias;  // [out_dim], or null
   i32 num_rows;
   DType out_dtype;
 };
@@ -80,10 +80,10 @@ struct MatmulParams {
 struct WriteKvParams {
   KvCacheView cache;
   i32 layer;
-  const f32* key;          // token t's head h at key + t * token_stride + h * head_dim (elements)
+  const f32* key;  // token t's head h at key + t * token_stride + h * head_dim (elements)
   const f32* value;
-  i64 token_stride;        // in elements, the same for key and value
-  const i32* slot_mapping; // [num_tokens]
+  i64 token_stride;         // in elements, the same for key and value
+  const i32* slot_mapping;  // [num_tokens]
   i32 num_tokens;
 };
 
@@ -91,38 +91,38 @@ struct WriteKvParams {
 struct ReadKvParams {
   KvCacheView cache;
   i32 layer;
-  f32* key;                // [num_slots, num_kv_heads, head_dim]
+  f32* key;  // [num_slots, num_kv_heads, head_dim]
   f32* value;
-  const i32* slots;        // [num_slots]
+  const i32* slots;  // [num_slots]
   i32 num_slots;
 };
 
 // Splits fused qkv rows, normalises q and k per head where asked, rotates q and k (half-split
 // pairs: d with d + rotary_dim / 2), gives q back and scatters k and v by slot mapping.
 struct RopeAndWriteKvParams {
-  f32* q_out;              // [num_tokens, num_heads, head_dim]
-  const f32* qkv;          // [num_tokens, num_heads + 2 * num_kv_heads, head_dim]
-  const f32* cos_sin;      // [max_positions, rotary_dim]: cos of each pair, then sin of each pair
-  const i32* positions;    // [num_tokens]
-  const f32* q_norm;       // [head_dim], or null
-  const f32* k_norm;       // [head_dim], or null
+  f32* q_out;            // [num_tokens, num_heads, head_dim]
+  const f32* qkv;        // [num_tokens, num_heads + 2 * num_kv_heads, head_dim]
+  const f32* cos_sin;    // [max_positions, rotary_dim]: cos of each pair, then sin of each pair
+  const i32* positions;  // [num_tokens]
+  const f32* q_norm;     // [head_dim], or null
+  const f32* k_norm;     // [head_dim], or null
   f32 norm_eps;
   f32 norm_weight_offset;
   KvCacheView cache;
   i32 layer;
-  const i32* slot_mapping; // [num_tokens]
+  const i32* slot_mapping;  // [num_tokens]
   i32 num_tokens;
   i32 num_heads;
-  i32 rotary_dim;          // even, <= head_dim
+  i32 rotary_dim;  // even, <= head_dim
   i32 max_positions;
 };
 
 // Varlen attention of each sequence's query rows over its paged context, causal, aligned bottom
 // right: row i of a sequence stands at position context_len - query_len + i.
 struct PagedAttentionParams {
-  void* out;                // [num_tokens, num_heads, head_dim] out_dtype
-  f32* lse;                 // [num_tokens, num_heads] natural log, -inf where nothing is attended; or null
-  const f32* q;             // [num_tokens, num_heads, head_dim]
+  void* out;     // [num_tokens, num_heads, head_dim] out_dtype
+  f32* lse;      // [num_tokens, num_heads] natural log, -inf where nothing is attended; or null
+  const f32* q;  // [num_tokens, num_heads, head_dim]
   KvCacheView cache;
   i32 layer;
   const i32* block_tables;  // [num_table_rows, table_stride]
@@ -133,11 +133,11 @@ struct PagedAttentionParams {
   i64 table_stride;         // entries
   i32 num_table_rows;
   i32 num_seqs;
-  i32 num_tokens;           // rows past query_start[num_seqs] are padding: zeros
+  i32 num_tokens;  // rows past query_start[num_seqs] are padding: zeros
   i32 num_heads;
   f32 scale;
-  f32 softcap;              // logits become softcap * tanh(logit / softcap); 0 is off
-  i32 window;               // a row at position p sees positions >= p - window; -1 is off
+  f32 softcap;  // logits become softcap * tanh(logit / softcap); 0 is off
+  i32 window;   // a row at position p sees positions >= p - window; -1 is off
   DType out_dtype;
 };
 
@@ -194,9 +194,9 @@ struct SamplingParams {
 // A slot as sample() sees it: its parameters and where its token counts and biases lie.
 struct SamplingSlotView {
   SamplingParams params;
-  i32* output_counts;      // [vocab_size] times each token was sampled; or null when no penalty is on
-  const u8* in_prompt;     // [vocab_size] 1 where the prompt has the token; or null
-  const i32* bias_ids;     // [num_biases]
+  i32* output_counts;   // [vocab_size] times each token was sampled; or null when no penalty is on
+  const u8* in_prompt;  // [vocab_size] 1 where the prompt has the token; or null
+  const i32* bias_ids;  // [num_biases]
   const f32* bias_values;
   i32 num_biases;
 };
