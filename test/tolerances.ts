@@ -85,6 +85,14 @@ export function attentionError(cacheDtype: FloatDType, scoreMagnitude: number): 
   return rounding + 16 * ulp * (1 + scoreMagnitude);
 }
 
+/**
+ * What a weight far below the largest one may be off by, in units of the largest: float16 has nothing
+ * between multiples of 2^-24.
+ */
+export function tinyWeightError(cacheDtype: FloatDType): number {
+  return cacheDtype === 'f16' ? absoluteError('f16') : 0;
+}
+
 /** What an element of the lse may be off by, absolutely: the errors of its scores and of a log. */
 export function lseError(lse: number, scoreMagnitude: number): number {
   return 16 * ulp * (1 + scoreMagnitude) + 4 * ulp * Math.abs(lse);

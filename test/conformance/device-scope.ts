@@ -1,6 +1,7 @@
 import type { Device, DType, KvCache, Tensor, Weight } from '../../lib/device/index.js';
 import { encode, type FloatDType } from '../reference/dtype.js';
 import { MismatchError, type RawOutputs } from './compare.js';
+import type { PagedBatch } from './paged-batch.js';
 
 /** Bytes of the guard that is allocated after each output. */
 const guardBytes = 64;
@@ -28,6 +29,17 @@ export class DeviceScope {
   /** An i32 vector. */
   indices(values: ArrayLike<number>, shape: readonly number[] = [values.length]): Tensor {
     return this.#keep(this.device.tensor({ dtype: 'i32', shape, data: new Int32Array(values) }));
+  }
+
+  /** The tensors that tell `pagedAttention` about the sequences of a batch. */
+  sequences(batch: PagedBatch) {
+    const { blockTables, numTableRows, tableStride } = batch;
+    return {
+      blockTables: this.indices(blockTables, [numTableRows, tableStride]),
+      tableRows: this.indices(batch.tableRows),
+      queryStart: this.indices(batch.queryStart),
+      contextLens: this.indices(batch.contextLens),
+    };
   }
 
   /** A tensor for an op to write; {@link readOutputs} gives it back under `name`. */

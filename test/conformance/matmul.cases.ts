@@ -60,24 +60,35 @@ function makeTrial(choice: Choice, random: Random): Trial {
       const { out: expected, magnitude } = matmul(choice.bias ? { ...input, bias } : input);
       const tolerance = toleranceOf('matmul', outDtype);
       expectClose({ label: 'out', shape, actual, expected, magnitude, tolerance });
-      const inOrder = ordered.map((i) => {
-        const [row, column] = [Math.floor(i / outDim), i % outDim];
-        const dot = orderedDot(
-          dtype,
-          x.subarray(row * inDim, (row + 1) * inDim),
-          weight.subarray(column * inDim, (column + 1) * inDim),
-        );
-        return roundTo(outDtype, choice.bias ? Math.fround(dot + bias[column]) : dot);
-      });
-      expectClose({
-        label: 'out in the prescribed order, element of a sample',
-        shape: [ordered.length],
-        actual: ordered.map((i) => actual[i]),
-        expected: inOrder,
-        tolerance: exactly,
-      });
+      checkOrder({ choice, x, weight, bias, ordered, actual });
     },
   };
+}
+
+/** A sample of outputs must be, bit for bit, what the prescribed order of arithmetic gives. */
+function checkOrder(o: {
+  choice: Choice;
+  x: Float64Array;
+  weight: Float64Array;
+  bias: Float32Array;
+  ordered: readonly number[];
+  actual: Float64Array;
+}): void {
+  const { dtype, inDim, outDim, outDtype, bias: hasBias } = o.choice;
+  const expected = o.ordered.map((i) => {
+    const [row, column] = [Math.floor(i / outDim), i % outDim];
+    const x = o.x.subarray(row * inDim, (row + 1) * inDim);
+    const weight = o.weight.subarray(column * inDim, (column + 1) * inDim);
+    const dot = orderedDot(dtype, x, weight);
+    return roundTo(outDtype, hasBias ? Math.fround(dot + o.bias[column]) : dot);
+  });
+  expectClose({
+    label: 'out in the prescribed order, element of a sample',
+    shape: [o.ordered.length],
+    actual: o.ordered.map((i) => o.actual[i]),
+    expected,
+    tolerance: exactly,
+  });
 }
 
 function rounded(dtype: FloatDType, values: ArrayLike<number>): Float64Array {

@@ -57,31 +57,13 @@ export function makePagedBatch(
     window?: number;
   },
 ): PagedBatch {
-  const { sequences, blockSize, numPaddingRows = 0, window = -1 } = options;
-  const lengths = sequences.map(({ contextLen }) => Math.ceil(contextLen / blockSize));
-  const numBlocks = lengths.reduce((sum, length) => sum + length, numStrangers);
-  const free = random.shuffle(Array.from({ length: numBlocks - 1 }, (_, i) => i + 1));
-  const tables = lengths.map((length) => free.splice(0, length));
-  const shared = Math.min(options.sharedBlocks ?? 0, ...sequences.slice(0, 2).map(numFullBlocks));
-  if (sequences.length > 1) tables[1].splice(0, shared, ...tables[0].slice(0, shared));
-
+  const { sequences, blockSize, numPaddingRows = 0, sharedBlocks = 0, window = -1 } = options;
+  const { tables, numBlocks } = allocateTables(random, sequences, blockSize, sharedBlocks);
   const firstVisible = sequences.map(({ queryLen, contextLen }) =>
     window === -1 ? 0 : Math.max(0, contextLen - queryLen - window),
   );
   tables.forEach((table, s) => {
     table.fill(0, 0, Math.floor(firstVisible[s] / blockSize));
-  });
-
-  const numTableRows = sequences.length + 2;
-  const tableStride = Math.max(0, ...lengths) + random.integer(1, 4);
-  const tableRows = Int32Array.from(
-    random.shuffle(Array.from({ length: numTableRows }, (_, i) => i)).slice(0, sequences.length),
-  );
-  const blockTables = Int32Array.from({ length: numTableRows * tableStride }, () =>
-    random.pick(farBlockIds),
-  );
-  tables.forEach((table, s) => {
-    blockTables.set(table, tableRows[s] * tableStride);
   });
   const queryStart = new Int32Array(sequences.length + 1);
   sequences.forEach(({ queryLen }, s) => {
@@ -91,19 +73,46 @@ export function makePagedBatch(
     sequences,
     blockSize,
     numBlocks,
-    blockTables,
-    numTableRows,
-    tableStride,
-    tableRows,
+    ...placeTables(random, tables),
     queryStart,
     contextLens: Int32Array.from(sequences, ({ contextLen }) => contextLen),
     numTokens: queryStart[sequences.length] + numPaddingRows,
     firstVisible,
   };
+}
 
-  function numFullBlocks({ contextLen }: SequenceShape): number {
-    return Math.floor(contextLen / blockSize);
-  }
+/** Gives each sequence blocks of its own, in no order, but those that the second one shares. */
+function allocateTables(
+  random: Random,
+  sequences: readonly SequenceShape[],
+  blockSize: number,
+  sharedBlocks: number,
+): { tables: number[][]; numBlocks: number } {
+  const lengths = sequences.map(({ contextLen }) => Math.ceil(contextLen / blockSize));
+  const numBlocks = lengths.reduce((sum, length) => sum + length, numStrangers);
+  const free = random.shuffle(Array.from({ length: numBlocks - 1 }, (_, i) => i + 1));
+  const tables = lengths.map((length) => free.splice(0, length));
+  if (sequences.length < 2) return { tables, numBlocks };
+  const numFull = sequences.map(({ contextLen }) => Math.floor(contextLen / blockSize));
+  const shared = Math.min(sharedBlocks, numFull[0], numFull[1]);
+  tables[1].splice(0, shared, ...tables[0].slice(0, shared));
+  return { tables, numBlocks };
+}
+
+/** Puts the tables into shuffled rows, wider and more than needed, of ids that no cache has. */
+function placeTables(random: Random, tables: readonly number[][]) {
+  const numTableRows = tables.length + 2;
+  const tableStride = Math.max(0, ...tables.map(({ length }) => length)) + random.integer(1, 4);
+  const tableRows = Int32Array.from(
+    random.shuffle(Array.from({ length: numTableRows }, (_, i) => i)).slice(0, tables.length),
+  );
+  const blockTables = Int32Array.from({ length: numTableRows * tableStride }, () =>
+    random.pick(farBlockIds),
+  );
+  tables.forEach((table, s) => {
+    blockTables.set(table, tableRows[s] * tableStride);
+  });
+  return { blockTables, numTableRows, tableStride, tableRows };
 }
 
 /** The slot of one position of one sequence. */

@@ -1,7 +1,7 @@
 import { decode, type FloatDType } from '../reference/dtype.js';
 import { rmsNorm } from '../reference/rms-norm.js';
 import { toleranceOf } from '../tolerances.js';
-import { expectClose } from './compare.js';
+import { expectClose, type RawOutputs } from './compare.js';
 import { asSuite, type Trial } from './conformance-case.js';
 import { inScope } from './device-scope.js';
 import type { Random } from './random.js';
@@ -53,24 +53,34 @@ function makeTrial(choice: Choice, random: Random): Trial {
         });
       }),
     check(outputs) {
-      const sums = x.map((value, i) => value + (choice.residual ? before[i] : 0));
+      const sums = choice.residual ? x.map((value, i) => value + before[i]) : x;
       const exact = { shape, tolerance: toleranceOf('scale', 'f32') };
+      expectClose({ label: 'x', actual: outputs.x, expected: x, ...exact });
       if (choice.residual) {
         const actual = outputs.residual;
         expectClose({ label: 'residual', actual, expected: sums, ...exact });
       }
-      expectClose({ label: 'x', actual: outputs.x, expected: x, ...exact });
-      const norm = { weight, weightOffset, eps: Math.fround(eps) };
-      expectClose({
-        label: 'out',
-        shape,
-        actual: decode(outDtype, outputs.out),
-        expected: rmsNorm({ x: sums, ...norm }).out,
-        magnitude: rmsNorm({ x: sums, ...norm, weight: weight.map(Math.abs) }).out.map(Math.abs),
-        tolerance: toleranceOf('rmsNorm', outDtype),
-      });
+      checkNorm(choice, outputs, sums, weight);
     },
   };
+}
+
+function checkNorm(
+  choice: Choice,
+  { out }: RawOutputs,
+  x: Float32Array,
+  weight: Float32Array,
+): void {
+  const { outDtype, hidden, numRows, weightOffset } = choice;
+  const norm = { x, weightOffset, eps: Math.fround(choice.eps) };
+  expectClose({
+    label: 'out',
+    shape: [numRows, hidden],
+    actual: decode(outDtype, out),
+    expected: rmsNorm({ ...norm, weight }).out,
+    magnitude: rmsNorm({ ...norm, weight: weight.map(Math.abs) }).out.map(Math.abs),
+    tolerance: toleranceOf('rmsNorm', outDtype),
+  });
 }
 
 /** `rmsNorm`: with and without residual and offset, rows of any size; `x` must stay as it is. */

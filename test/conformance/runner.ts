@@ -13,7 +13,33 @@ const maxPrinted = 10;
  * @returns exit code: 0 when every case passed and there was one
  */
 export async function runConformance(commandLine: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
+  const values = readArguments(commandLine);
+  const seed = values.seed === undefined ? seedOfThisRun() : Number(values.seed);
+  const device = Device.open({
+    backend: values.backend,
+    isa: values.isa,
+    threads: Number(values.threads),
+  } as DeviceOptions);
+  const { backend, isa, threads } = device.info;
+  console.log(`${backend}/${isa}, ${threads} threads, seed ${seed}`);
+
+  const total = { numPassed: 0, numFailed: 0 };
+  for (const suite of allSuites) {
+    const wantedOp = values.op ?? values.case?.split(' ')[0] ?? suite.op;
+    if (suite.op !== wantedOp) continue;
+    const cases =
+      values.case === undefined
+        ? casesOf(suite, { seed, isFull: values.all })
+        : [caseNamed(suite, values.case, seed)];
+    await runCases(suite.op, cases, device, total);
+  }
+  await device.close();
+  console.log(`${total.numPassed} passed, ${total.numFailed} failed`);
+  return total.numFailed === 0 && total.numPassed > 0 ? 0 : 1;
+}
+
+function readArguments(commandLine: readonly string[]) {
+  return parseArgs({
     args: [...commandLine],
     options: {
       backend: { type: 'string', default: 'cpu' },
@@ -24,41 +50,27 @@ export async function runConformance(commandLine: readonly string[]): Promise<nu
       case: { type: 'string' },
       all: { type: 'boolean', default: false },
     },
-  });
-  const seed = values.seed === undefined ? seedOfThisRun() : Number(values.seed);
-  const device = Device.open({
-    backend: values.backend,
-    isa: values.isa,
-    threads: Number(values.threads),
-  } as DeviceOptions);
-  const { backend, isa, threads } = device.info;
-  console.log(`${backend}/${isa}, ${threads} threads, seed ${seed}`);
+  }).values;
+}
 
-  let numPassed = 0;
-  let numFailed = 0;
-  for (const suite of allSuites) {
-    const wanted = values.op ?? values.case?.split(' ')[0] ?? suite.op;
-    if (suite.op !== wanted) continue;
-    const usedBefore = process.cpuUsage();
-    const before = numPassed + numFailed;
-    const cases =
-      values.case === undefined
-        ? casesOf(suite, { seed, isFull: values.all })
-        : [caseNamed(suite, values.case, seed)];
-    for (const conformanceCase of cases) {
-      const failure = await failureOf(conformanceCase, device);
-      if (failure === undefined) numPassed++;
-      else if (++numFailed <= maxPrinted) console.log(failure);
-    }
-    const { user, system } = process.cpuUsage(usedBefore);
-    const seconds = ((user + system) / 1e6).toFixed(1);
-    console.log(
-      `${suite.op}: ${numPassed + numFailed - before} cases, ${seconds} s of processor time`,
-    );
+/** Runs one op's cases, adds to the totals, and prints failures and one line. */
+async function runCases(
+  op: string,
+  cases: Iterable<ConformanceCase>,
+  device: Device,
+  total: { numPassed: number; numFailed: number },
+): Promise<void> {
+  const usedBefore = process.cpuUsage();
+  let numCases = 0;
+  for (const conformanceCase of cases) {
+    numCases++;
+    const failure = await failureOf(conformanceCase, device);
+    if (failure === undefined) total.numPassed++;
+    else if (++total.numFailed <= maxPrinted) console.log(failure);
   }
-  await device.close();
-  console.log(`${numPassed} passed, ${numFailed} failed`);
-  return numFailed === 0 && numPassed > 0 ? 0 : 1;
+  const { user, system } = process.cpuUsage(usedBefore);
+  const seconds = ((user + system) / 1e6).toFixed(1);
+  console.log(`${op}: ${numCases} cases, ${seconds} s of processor time`);
 }
 
 async function failureOf(

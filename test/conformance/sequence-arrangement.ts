@@ -1,8 +1,8 @@
 import type { Device } from '../../lib/device/index.js';
 import type { FloatDType } from '../reference/dtype.js';
 import { inScope } from './device-scope.js';
-import { makePoisonedCache } from './kv-fixture.js';
-import { makePagedBatch, type SequenceShape, slotOf } from './paged-batch.js';
+import { makePoisonedCache, type SlotContents } from './kv-fixture.js';
+import { makePagedBatch, type PagedBatch, type SequenceShape, slotOf } from './paged-batch.js';
 import { Random } from './random.js';
 
 /** One sequence whose last rows attend; what an arrangement must not change. */
@@ -66,6 +66,51 @@ export async function attendArranged(
   return { out, lse };
 }
 
+/** One chunk's batch, and everything that its sequences hold. */
+interface ChunkDraw {
+  readonly batch: PagedBatch;
+  readonly contents: readonly SlotContents[];
+  readonly q: Float32Array;
+  /** Of the sequence under test among the batch's. */
+  readonly sequenceAt: number;
+}
+
+/** Lays out rows [first, end) of the sequence under test among strangers. */
+function drawChunk(
+  sequence: SequenceUnderTest,
+  arrangement: Arrangement,
+  first: number,
+  end: number,
+): ChunkDraw {
+  const { headDim, numKvHeads, group, window } = sequence;
+  const { blockSize, strangers } = arrangement;
+  const random = new Random(arrangement.seed, `${first}`);
+  const contextLen = sequence.contextLen - sequence.queryLen + end;
+  const tested: SequenceShape = { queryLen: end - first, contextLen };
+  const shapes = strangers === 'none' ? [tested] : random.shuffle([tested, ...strangerShapes]);
+  const batch = makePagedBatch(random, { sequences: shapes, blockSize, window });
+  const sequenceAt = shapes.indexOf(tested);
+
+  const draw = (length: number) =>
+    strangers === 'NaN' ? new Float32Array(length).fill(Number.NaN) : random.normals(length);
+  const kvWidth = numKvHeads * headDim;
+  const contents = shapes.map((shape, s) => {
+    const start = batch.firstVisible[s];
+    const positions = Array.from({ length: shape.contextLen - start }, (_, i) => start + i);
+    const own = (x: Float32Array) => x.slice(start * kvWidth, shape.contextLen * kvWidth);
+    return {
+      layer: 0,
+      slots: positions.map((p) => slotOf(batch, s, p)),
+      key: s === sequenceAt ? own(sequence.key) : draw(positions.length * kvWidth),
+      value: s === sequenceAt ? own(sequence.value) : draw(positions.length * kvWidth),
+    };
+  });
+  const width = kvWidth * group;
+  const q = draw(batch.numTokens * width);
+  q.set(sequence.q.subarray(first * width, end * width), batch.queryStart[sequenceAt] * width);
+  return { batch, contents, q, sequenceAt };
+}
+
 async function attendChunk(
   device: Device,
   sequence: SequenceUnderTest,
@@ -74,42 +119,10 @@ async function attendChunk(
   end: number,
 ): Promise<AttendedRows> {
   const { dtype, headDim, numKvHeads, group, window } = sequence;
-  const { blockSize, strangers } = arrangement;
-  const random = new Random(arrangement.seed, `${first}`);
-  const contextLen = sequence.contextLen - sequence.queryLen + end;
-  const tested: SequenceShape = { queryLen: end - first, contextLen };
-  const shapes = strangers === 'none' ? [tested] : random.shuffle([tested, ...strangerShapes]);
-  const batch = makePagedBatch(random, { sequences: shapes, blockSize, window });
+  const { batch, contents, q, sequenceAt } = drawChunk(sequence, arrangement, first, end);
+  const { numBlocks, blockSize } = batch;
   const numHeads = numKvHeads * group;
-  const at = shapes.indexOf(tested);
-
-  const draw = (length: number) =>
-    strangers === 'NaN' ? new Float32Array(length).fill(Number.NaN) : random.normals(length);
-  const contents = shapes.map((shape, s) => {
-    const start = batch.firstVisible[s];
-    const positions = Array.from({ length: shape.contextLen - start }, (_, i) => start + i);
-    const width = numKvHeads * headDim;
-    const own = (x: Float32Array) => x.slice(start * width, shape.contextLen * width);
-    const length = positions.length * width;
-    return {
-      layer: 0,
-      slots: positions.map((p) => slotOf(batch, s, p)),
-      key: s === at ? own(sequence.key) : draw(length),
-      value: s === at ? own(sequence.value) : draw(length),
-    };
-  });
-  const q = draw(batch.numTokens * numHeads * headDim);
-  const width = numHeads * headDim;
-  q.set(sequence.q.subarray(first * width, end * width), batch.queryStart[at] * width);
-
-  const layout = {
-    numBlocks: batch.numBlocks,
-    blockSize,
-    numLayers: 1,
-    numKvHeads,
-    headDim,
-    dtype,
-  };
+  const layout = { numBlocks, blockSize, numLayers: 1, numKvHeads, headDim, dtype };
   const outputs = await inScope(device, async (scope) => {
     const shape = [batch.numTokens, numHeads, headDim];
     await device.ops.pagedAttention({
@@ -119,18 +132,15 @@ async function attendChunk(
       out: await scope.output('out', 'f32', shape),
       lse: await scope.output('lse', 'f32', [batch.numTokens, numHeads]),
       q: scope.floats('f32', shape, q),
-      blockTables: scope.indices(batch.blockTables, [batch.numTableRows, batch.tableStride]),
-      tableRows: scope.indices(batch.tableRows),
-      queryStart: scope.indices(batch.queryStart),
-      contextLens: scope.indices(batch.contextLens),
+      ...scope.sequences(batch),
       scale: 1 / Math.sqrt(headDim),
       softcap: sequence.softcap,
       ...(window === -1 ? {} : { window }),
       ...(sequence.sinks ? { sinks: scope.floats('f32', [numHeads], sequence.sinks) } : {}),
     });
   });
-  const row = batch.queryStart[at];
+  const row = batch.queryStart[sequenceAt];
   const rowsOf = (tensor: ArrayLike<number>, size: number) =>
     Float32Array.from(tensor).slice(row * size, (row + end - first) * size);
-  return { out: rowsOf(outputs.out, width), lse: rowsOf(outputs.lse, numHeads) };
+  return { out: rowsOf(outputs.out, numHeads * headDim), lse: rowsOf(outputs.lse, numHeads) };
 }

@@ -36,6 +36,11 @@ export interface PagedAttentionOutput {
   readonly out: Float64Array;
   /** Weighted sum of absolute values, `[numTokens, numHeads, headDim]`: what errors are relative to. */
   readonly magnitude: Float64Array;
+  /**
+   * Sum of absolute values times the largest weight, `[numTokens, numHeads, headDim]`: what the
+   * error of weights far below the largest one is relative to.
+   */
+  readonly valueMagnitude: Float64Array;
   /** `[numTokens, numHeads]` largest sum of a score's absolute terms: what its error is relative to */
   readonly scoreMagnitude: Float64Array;
   /** `[numTokens, numHeads]` natural log of the softmax denominator; -Infinity where nothing is seen */
@@ -48,6 +53,7 @@ export function pagedAttention(input: PagedAttentionInput): PagedAttentionOutput
   const output: PagedAttentionOutput = {
     out: new Float64Array(numTokens * numHeads * cache.headDim),
     magnitude: new Float64Array(numTokens * numHeads * cache.headDim),
+    valueMagnitude: new Float64Array(numTokens * numHeads * cache.headDim),
     scoreMagnitude: new Float64Array(numTokens * numHeads),
     lse: new Float64Array(numTokens * numHeads).fill(Number.NEGATIVE_INFINITY),
   };
@@ -88,14 +94,16 @@ function attendRow(input: PagedAttentionInput, at: RowOfHead, output: PagedAtten
   const sink = sinks === undefined ? Number.NEGATIVE_INFINITY : sinks[at.head];
   const largest = logits.reduce((a, b) => max(a, b), sink);
   const sum = logits.reduce((total, logit) => total + exp(logit - largest), exp(sink - largest));
+  const largestWeight = exp(logits.reduce((a, b) => max(a, b)) - largest) / sum;
   output.lse[rowOfHead] = largest + log(sum);
   logits.forEach((logit, i) => {
     const { value } = cache.read(layer, slotOf(input, at.sequence, first + i));
     const weight = exp(logit - largest) / sum;
     for (let d = 0; d < headDim; d++) {
-      const term = weight * value[kvHead * headDim + d];
-      output.out[rowOfHead * headDim + d] += term;
-      output.magnitude[rowOfHead * headDim + d] += abs(term);
+      const x = value[kvHead * headDim + d];
+      output.out[rowOfHead * headDim + d] += weight * x;
+      output.magnitude[rowOfHead * headDim + d] += weight * abs(x);
+      output.valueMagnitude[rowOfHead * headDim + d] += largestWeight * abs(x);
     }
   });
 }
