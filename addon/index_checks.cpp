@@ -45,8 +45,7 @@ Status check_embed(const EmbedParams& p, i64 num_vectors, Reader& reader) {
   for (size_t i = 0; i < rows.size(); i++) {
     if (rows[i] >= 0) ids[i] = 0;  // the id does not count
   }
-  const Status status =
-      check_range("ERR_INVALID_ARGUMENT", "vectorRows", rows, -1, num_vectors - 1);
+  Status status = check_range("ERR_INVALID_ARGUMENT", "vectorRows", rows, -1, num_vectors - 1);
   if (!status.is_ok()) return status;
   return check_range("ERR_TOKEN_OUT_OF_RANGE", "ids", ids, 0, i64{p.table.out_dim} - 1);
 }
@@ -71,7 +70,9 @@ Status check_table(const PagedAttentionParams& p, i32 s, i32 query_len, i32 cont
                          describe("tableRows", s, row, 0, i64{p.num_table_rows} - 1));
   }
   const i32 first_position = context_len - query_len;
-  const i32 first = p.window < 0 ? 0 : std::max(0, first_position - p.window) / block_size;
+  // 64-bit: a row before position 0 (it sees nothing) with the widest window is below -2^31.
+  const i64 first_seen = p.window < 0 ? 0 : std::max<i64>(0, i64{first_position} - p.window);
+  const i32 first = static_cast<i32>(first_seen / block_size);
   const i32 end = (context_len + block_size - 1) / block_size;
   const std::vector<i32> blocks =
       reader.read(p.block_tables + row * p.table_stride + first, end - first);
@@ -108,7 +109,7 @@ Status check_copy_pairs(const CopyBlocksParams& p, Reader& reader) {
 
 Status check_rope(const RopeAndWriteKvParams& p, Reader& reader) {
   const std::vector<i32> positions = reader.read(p.positions, p.num_tokens);
-  const Status status =
+  Status status =
       check_range("ERR_INVALID_ARGUMENT", "positions", positions, 0, i64{p.max_positions} - 1);
   if (!status.is_ok()) return status;
   return check_slots("slotMapping", p.cache, p.slot_mapping, p.num_tokens, reader);
