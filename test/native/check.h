@@ -49,8 +49,8 @@ std::string text(const Parts&... parts) {
 
 #define CHECK_EQUAL(actual, expected)                                                         \
   do {                                                                                        \
-    const auto& check_actual = (actual);                                                      \
-    const auto& check_expected = (expected);                                                  \
+    const auto check_actual = (actual);                                                       \
+    const auto check_expected = (expected);                                                   \
     if (!(check_actual == check_expected)) {                                                  \
       check::fail(__FILE__, __LINE__,                                                         \
                   check::text(#actual, " is ", check_actual, "; expected ", check_expected)); \
