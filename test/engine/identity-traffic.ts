@@ -63,10 +63,8 @@ export class IdentityTraffic {
     ]);
     const secondTurn = this.#turnOf(first, one);
     const strangerTurn = this.#turnOf(stranger, three);
-    const kept = this.#tokens(20, 40);
-    const [four, five, , , six] = await Promise.all([
+    const [four, , , six] = await Promise.all([
       this.#one(secondTurn, { expects: 'tail' }),
-      this.#one(kept, { keepPrefix: true, maxTokens: 5 }),
       this.#one(first, { expects: 'hit' }),
       this.#one(first.slice(0, this.#random.integer(20, first.length)), { expects: 'hit' }),
       this.#one(strangerTurn, { expects: 'tail', sampling: this.#drawing() }),
@@ -74,7 +72,7 @@ export class IdentityTraffic {
       this.#many([...common, ...this.#tokens(5, 30)], 3),
       this.#one(this.#tokens(10, 120), { cache: 'off' }),
     ]);
-    await Promise.all([this.#continue(kept, five), this.#one(this.#tokens(10, 40))]);
+    await Promise.all([this.#keepAndContinue(), this.#one(this.#tokens(10, 40))]);
     const thirdTurn = this.#turnOf(secondTurn, four);
     const otherTurn = this.#turnOf(second, two);
     const [seven, eight] = await Promise.all([
@@ -130,14 +128,18 @@ export class IdentityTraffic {
     });
   }
 
-  async #continue(kept: readonly number[], before: SampleResult | undefined): Promise<void> {
+  /** A handle holds blocks: it is released before requests come that need almost the whole pool. */
+  async #keepAndContinue(): Promise<void> {
+    const kept = this.#tokens(20, 40);
+    const before = await this.#one(kept, { keepPrefix: true, maxTokens: 5 });
     if (before === undefined) return;
+    const continueFrom = before.finished?.handle ?? 0;
     const added = this.#tokens(1, 8);
-    const continueFrom = before.finished?.handle;
     await this.#send([...kept, ...before.tokens, ...added], added, {
       continueFrom,
       expects: 'tail',
     });
+    this.engine.core.releaseHandle(continueFrom);
   }
 
   async #send(
