@@ -25,6 +25,7 @@ void RunSample(const Napi::CallbackInfo& info) {
   const SampleParams& params = std::get<SampleParams>(op.params);
   std::vector<SlotSetting> slots;
   const Napi::Array settings = o.value("slots").As<Napi::Array>();
+  slots.reserve(settings.Length());
   for (u32 i = 0; i < settings.Length(); i++) {
     slots.push_back(read_slot(Fields(settings.Get(i)), params.vocab_size));
   }

@@ -19,20 +19,20 @@ Status AllocateJob::run(Engine& engine) {
 }
 
 Status WriteJob::run(Engine& engine) {
-  const Status status = check_allocated(*buffer_);
+  Status status = check_allocated(*buffer_);
   if (!status.is_ok() || bytes_.empty()) return status;
   return engine.backend().upload(buffer_->data, bytes_.data(), bytes_.size());
 }
 
 Status ReadJob::run(Engine& engine) {
-  const Status status = check_allocated(*buffer_);
+  Status status = check_allocated(*buffer_);
   if (!status.is_ok() || buffer_->bytes == 0) return status;
   result.resize(buffer_->bytes);
   return engine.backend().download(result.data(), buffer_->data, buffer_->bytes);
 }
 
 Status FillJob::run(Engine& engine) {
-  const Status status = check_allocated(*buffer_);
+  Status status = check_allocated(*buffer_);
   if (!status.is_ok() || buffer_->bytes == 0) return status;
   return engine.backend().fill(buffer_->data, byte_, buffer_->bytes);
 }

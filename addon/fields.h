@@ -26,7 +26,7 @@ class Fields {
   f32 real(const char* name) const { return static_cast<f32>(number(name)); }
 
   // An integer in [0, max].
-  i64 count(const char* name, i64 max = i64{1} << 53) const {
+  i64 count(const char* name, i64 max = kMaxSafeInteger) const {
     const double found = number(name);
     if (!(found >= 0) || found > static_cast<double>(max)) refuse(name, "a count in its range");
     return static_cast<i64>(found);
@@ -65,6 +65,8 @@ class Fields {
   [[noreturn]] void refuse(const char* name, const char* expected) const {
     throw_error(env(), "ERR_NATIVE", std::string(name) + " is not " + expected);
   }
+
+  static constexpr i64 kMaxSafeInteger = 9007199254740991;  // largest that a double counts
 
  private:
   static Napi::Object as_object(Napi::Value value) {

@@ -48,7 +48,7 @@ LoadTensorJob::LoadTensorJob(std::shared_ptr<Buffer> tensor, std::shared_ptr<Map
       num_elements_(num_elements) {}
 
 Status LoadTensorJob::run(Engine& engine) {
-  const Status status = engine.memory().allocate(*tensor_);
+  Status status = engine.memory().allocate(*tensor_);
   if (!status.is_ok() || num_elements_ == 0) return status;
   const u8* source = file_->data() + offset_;
   std::vector<f32> widened(num_elements_);

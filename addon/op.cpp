@@ -32,7 +32,7 @@ Status Op::bind() {
                                                     " bytes could not be allocated");
     }
     const void* pointer = static_cast<u8*>(binding.buffer->data) + binding.offset;
-    std::memcpy(fields + binding.field, &pointer, sizeof pointer);
+    std::memcpy(fields + binding.field, static_cast<const void*>(&pointer), sizeof pointer);
   }
   return Status::ok();
 }

@@ -50,7 +50,7 @@ class OpReader {
   }
   i64 max_rows() const { return max_of(op.rows); }
   i32 extent(const char* name) const { return static_cast<i32>(record_.count(name, kMaxI32)); }
-  i32 num_heads() const { return static_cast<i32>(record_.count("numHeads", 1 << 16)); }
+  i32 num_heads() const { return static_cast<i32>(record_.count("numHeads", 65536)); }
   const Fields& fields() const { return record_; }
 
   Op op;

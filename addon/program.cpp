@@ -34,7 +34,7 @@ Status Program::open(Engine& engine) {
     const Status status = memory_->allocate(*buffer);
     if (!status.is_ok()) return status;
   }
-  const Status status = spec_.tables->open();
+  Status status = spec_.tables->open();
   return status.is_ok() ? slots_.open(engine.backend()) : status;
 }
 

@@ -7,7 +7,7 @@
 namespace {
 
 ProgramLimits read_limits(const Fields& o) {
-  constexpr i64 kMax = 1 << 28;
+  constexpr i64 kMax = 0x10000000;
   const auto count = [&](const char* name) { return static_cast<i32>(o.count(name, kMax)); };
   return {.max_tokens = count("maxTokens"),
           .max_seqs = count("maxSeqs"),

@@ -38,7 +38,7 @@ SamplingSlots::SamplingSlots(std::shared_ptr<Memory> memory, i32 num_slots, i32 
       slots_(static_cast<size_t>(num_slots)) {}
 
 Status SamplingSlots::open(Backend& backend) {
-  const Status status = memory_->allocate(*views_);
+  Status status = memory_->allocate(*views_);
   if (!status.is_ok() || slots_.empty()) return status;
   const SamplingSlotView greedy = {kGreedy, nullptr, nullptr, nullptr, nullptr, 0};
   const std::vector<SamplingSlotView> views(slots_.size(), greedy);

@@ -60,6 +60,7 @@ void AttentionPlan::build(const PagedAttentionParams& params, i32 row_heads_per_
   merges.clear();
   empty_rows.clear();
   num_partials = 0;
+  num_products = 0;
   max_row_heads = 0;
 
   const i32 group = params.num_heads / params.cache.num_kv_heads;
@@ -71,6 +72,8 @@ void AttentionPlan::build(const PagedAttentionParams& params, i32 row_heads_per_
   const i64 num_whole = i64(tasks.size()) * params.cache.num_kv_heads;
   const bool by_split = num_whole < kItemsPerThread * num_threads && num_threads > 1;
   for (i32 task = i32(tasks.size()) - 1; task >= 0; --task) {
+    const i64 seen = i64(tasks[task].num_rows) * (tasks[task].first_position + 1);
+    num_products += 2 * seen * params.num_heads * params.cache.head_dim;
     max_row_heads = std::max(max_row_heads, tasks[task].num_rows * group);
     add_items(params, task, by_split);
   }

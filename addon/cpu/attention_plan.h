@@ -28,6 +28,7 @@ struct AttentionPlan {
   std::vector<AttentionItem> merges;  // item whose partials [partial, + splits) are to be merged
   std::vector<EmptyRows> empty_rows;
   i64 num_partials = 0;
+  i64 num_products = 0;  // multiply-adds of all items together, windows left aside
   i32 max_row_heads = 0;
 
   // Rebuilds the plan; allocates only when it is larger than any before.

@@ -8,6 +8,7 @@
 set(PA_CPU_DIR ${CMAKE_CURRENT_LIST_DIR})
 
 set(PA_CPU_SOURCES
+  attention_op.cpp
   attention_plan.cpp
   copy_ops.cpp
   cpu_backend.cpp

@@ -10,6 +10,7 @@
 #include "copy_ops.h"
 #include "cpu_features.h"
 #include "float_mode.h"
+#include "op_refusals.h"
 #include "weight_pack.h"
 
 namespace {
@@ -23,24 +24,6 @@ constexpr i32 kRowsPerMatmulTask = 120;
 constexpr i32 kPanelsPerMatmulTask = 4;
 
 i64 divide_up(i64 a, i64 b) { return (a + b - 1) / b; }
-
-Status out_of_memory(const char* op, size_t bytes) {
-  return Status::error("ERR_OUT_OF_MEMORY",
-                       std::string(op) + " needs " + std::to_string(bytes) + " bytes of scratch");
-}
-
-bool is_cache_supported(const KvCacheView& cache) {
-  return cache.head_dim > 0 && cache.head_dim % 16 == 0 && cache.head_dim <= cpu::kMaxHeadDim &&
-         cache.block_size >= 8 && (cache.block_size & (cache.block_size - 1)) == 0;
-}
-
-Status unsupported_cache(const char* op, const KvCacheView& cache) {
-  return Status::error("ERR_NATIVE", std::string(op) + ": head_dim " +
-                                         std::to_string(cache.head_dim) + ", block_size " +
-                                         std::to_string(cache.block_size) +
-                                         "; expected a multiple of 16 up to 256, a power of two "
-                                         "from 8");
-}
 
 }  // namespace
 
@@ -126,7 +109,9 @@ cpu::MatmulTask CpuBackend::plan_matmul(const MatmulParams& params) const {
   const i64 panels = cpu::num_panels(params.weight.out_dim);
   const i64 wanted = i64(pool_.num_threads()) * kPiecesPerThread;
   if (tiling.num_tiles <= 1) {
-    return {0, tiling.num_tiles, 0, i32(std::max<i64>(1, panels / wanted))};
+    const i64 products = i64(params.num_rows) * params.weight.in_dim * cpu::kPanelOutputs;
+    const i64 by_work = divide_up(kMinProductsPerPiece, std::max<i64>(products, 1));
+    return {0, tiling.num_tiles, 0, i32(std::min(panels, std::max(by_work, panels / wanted)))};
   }
   const i32 tiles =
       std::max(1, std::min(tiling.num_tiles, kRowsPerMatmulTask / tiling.rows_per_tile));
@@ -144,11 +129,11 @@ Status CpuBackend::matmul(const MatmulParams& params) {
   const size_t scratch_bytes = kernels_.matmul_scratch_bytes(params, shape);
   void* packed_x = packed_x_.require(x_bytes);
   if (packed_x == nullptr || !require_thread_scratch(scratch_bytes)) {
-    return out_of_memory("matmul", x_bytes + scratch_bytes);
+    return cpu::out_of_memory("matmul", x_bytes + scratch_bytes);
   }
 
-  pool_.parallel_for(tiling.num_tiles,
-                     [&](i64 tile, int) { kernels_.pack_x(params, packed_x, i32(tile)); });
+  for_items(tiling.num_tiles, i64(params.num_rows) * params.weight.in_dim,
+            [&](i64 tile, int) { kernels_.pack_x(params, packed_x, i32(tile)); });
 
   const i64 panels = cpu::num_panels(params.weight.out_dim);
   const i64 row_blocks = divide_up(tiling.num_tiles, shape.num_tiles);
@@ -165,74 +150,27 @@ Status CpuBackend::matmul(const MatmulParams& params) {
 }
 
 Status CpuBackend::write_kv(const WriteKvParams& params) {
-  if (!is_cache_supported(params.cache)) return unsupported_cache("writeKv", params.cache);
+  if (!cpu::is_cache_supported(params.cache))
+    return cpu::unsupported_cache("writeKv", params.cache);
   for_ranges(params.num_tokens, i64(params.cache.num_kv_heads) * params.cache.head_dim * 4,
              [&](i32 begin, i32 end) { kernels_.write_kv(params, begin, end); });
   return Status::ok();
 }
 
 Status CpuBackend::read_kv(const ReadKvParams& params) {
-  if (!is_cache_supported(params.cache)) return unsupported_cache("readKv", params.cache);
+  if (!cpu::is_cache_supported(params.cache)) return cpu::unsupported_cache("readKv", params.cache);
   for_ranges(params.num_slots, i64(params.cache.num_kv_heads) * params.cache.head_dim * 4,
              [&](i32 begin, i32 end) { kernels_.read_kv(params, begin, end); });
   return Status::ok();
 }
 
 Status CpuBackend::rope_and_write_kv(const RopeAndWriteKvParams& params) {
-  if (!is_cache_supported(params.cache)) return unsupported_cache("ropeAndWriteKv", params.cache);
+  if (!cpu::is_cache_supported(params.cache))
+    return cpu::unsupported_cache("ropeAndWriteKv", params.cache);
   const i64 heads = params.num_heads + i64(params.cache.num_kv_heads) * 4;
   for_ranges(params.num_tokens, heads * params.cache.head_dim,
              [&](i32 begin, i32 end) { kernels_.rope_and_write_kv(params, begin, end); });
   return Status::ok();
-}
-
-Status CpuBackend::paged_attention(const PagedAttentionParams& params) {
-  if (!is_cache_supported(params.cache)) return unsupported_cache("pagedAttention", params.cache);
-  const cpu::FloatModeScope float_mode;
-  attention_plan_.build(params, kernels_.attention_row_heads, pool_.num_threads());
-  const size_t bytes =
-      kernels_.attention_scratch_bytes(params.cache.head_dim, attention_plan_.max_row_heads);
-  const size_t state_floats =
-      size_t(attention_plan_.max_row_heads) * (size_t(params.cache.head_dim) + 2);
-  const size_t partial_bytes = size_t(attention_plan_.num_partials) * state_floats * sizeof(f32);
-  f32* partials = static_cast<f32*>(partials_.require(partial_bytes));
-  if (partials == nullptr || !require_thread_scratch(bytes)) {
-    return out_of_memory("pagedAttention", bytes + partial_bytes);
-  }
-  partial_states_.clear();
-  for (i64 i = 0; i < attention_plan_.num_partials; ++i, partials += state_floats) {
-    f32* sums = partials + attention_plan_.max_row_heads;
-    partial_states_.push_back({partials, sums, sums + attention_plan_.max_row_heads});
-  }
-
-  clear_empty_rows(params);
-  pool_.parallel_for(i64(attention_plan_.items.size()), [&](i64 index, int worker) {
-    const cpu::AttentionItem& item = attention_plan_.items[size_t(index)];
-    const cpu::SoftmaxState* partial =
-        item.partial < 0 ? nullptr : &partial_states_[size_t(item.partial)];
-    kernels_.attend(params, attention_plan_.tasks[size_t(item.task)], item.kv_head,
-                    item.first_split, item.end_split, scratch_[size_t(worker)].require(bytes),
-                    partial);
-  });
-  pool_.parallel_for(i64(attention_plan_.merges.size()), [&](i64 index, int worker) {
-    const cpu::AttentionItem& item = attention_plan_.merges[size_t(index)];
-    kernels_.merge_splits(params, attention_plan_.tasks[size_t(item.task)], item.kv_head,
-                          item.first_split, item.end_split, &partial_states_[size_t(item.partial)],
-                          scratch_[size_t(worker)].require(bytes));
-  });
-  return Status::ok();
-}
-
-void CpuBackend::clear_empty_rows(const PagedAttentionParams& params) {
-  const i64 row_elems = i64(params.num_heads) * params.cache.head_dim;
-  const i64 row_bytes = row_elems * (params.out_dtype == kF32 ? 4 : 2);
-  for (const cpu::EmptyRows& rows : attention_plan_.empty_rows) {
-    std::memset(static_cast<u8*>(params.out) + rows.begin * row_bytes, 0,
-                size_t(rows.end - rows.begin) * size_t(row_bytes));
-    if (params.lse == nullptr) continue;
-    std::fill(params.lse + i64(rows.begin) * params.num_heads,
-              params.lse + i64(rows.end) * params.num_heads, -__builtin_inff());
-  }
 }
 
 Status CpuBackend::silu_mul(const GatedMulParams& params) {
@@ -276,7 +214,7 @@ Status CpuBackend::sample(const SampleParams& params) {
   try {
     for (cpu::SampleScratch& scratch : sample_scratch_) scratch.reserve(params.vocab_size);
   } catch (const std::bad_alloc&) {
-    return out_of_memory("sample", size_t(params.vocab_size) * 16);
+    return cpu::out_of_memory("sample", size_t(params.vocab_size) * 16);
   }
   const cpu::FloatModeScope float_mode;
   pool_.parallel_for(params.num_rows, [&](i64 row, int worker) {

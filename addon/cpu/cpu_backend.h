@@ -42,13 +42,25 @@ class CpuBackend : public Backend {
   Status sample(const SampleParams& params) override;
 
  private:
-  // Calls range(begin, end) over [0, count) in pieces of at least `min_piece`, on the pool.
+  // Calls range(begin, end) over [0, count) in pieces that are worth handing out, on the pool.
   template <class Range>
   void for_ranges(i32 count, i64 work_per_item, Range&& range);
   // `bytes` of scratch for each thread, in scratch_; false when there is no memory.
   bool require_thread_scratch(size_t bytes);
   cpu::MatmulTask plan_matmul(const MatmulParams& params) const;
+  // Calls body(item, worker) for each item: on the pool, or here when `num_products` multiply-adds
+  // in all are not worth waking it.
+  template <class Body>
+  void for_items(i64 num_items, i64 num_products, Body&& body) {
+    if (num_products >= 2 * kMinProductsPerPiece) return pool_.parallel_for(num_items, body);
+    for (i64 item = 0; item < num_items; ++item) body(item, 0);
+  }
+  // Fills attention_plan_ and partial_states_ and makes the scratch that they need.
+  Status plan_attention(const PagedAttentionParams& params);
   void clear_empty_rows(const PagedAttentionParams& params);
+
+  // Fewer multiply-adds than this on a thread cost more to hand out than to do.
+  static constexpr i64 kMinProductsPerPiece = 65536;
 
   const cpu::Kernels& kernels_;
   cpu::ThreadPool pool_;
@@ -57,5 +69,6 @@ class CpuBackend : public Backend {
   cpu::ScratchBuffer partials_;
   std::vector<cpu::SoftmaxState> partial_states_;
   cpu::AttentionPlan attention_plan_;
+  size_t attention_scratch_bytes_ = 0;              // per thread, of attention_plan_
   std::vector<cpu::SampleScratch> sample_scratch_;  // one per thread
 };

@@ -11,8 +11,8 @@ namespace cpu::PA_ISA {
 
 // The accumulators of a block of rows times vectors fit the registers, with room for operands: many
 // rows share a vector of weights, or few rows take several vectors, to hide the adds' latency.
-#if defined(PA_MAX_ROWS)  // fewer block functions to compile, for sanitizers
-constexpr i32 kMaxRows = PA_MAX_ROWS;
+#if defined(PA_SMALL_CODE)
+constexpr i32 kMaxRows = 2;
 constexpr i32 max_vectors(i32) { return 1; }
 #elif PA_ISA_LEVEL >= 2
 constexpr i32 kMaxRows = 12;

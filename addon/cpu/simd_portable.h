@@ -98,8 +98,13 @@ PA_INLINE Quad fused_quad(Quad a, Quad b, Quad c) {
 }
 #endif
 
-PA_INLINE Vec fma(Vec a, Vec b, Vec c) { PA_EACH_QUAD(Vec, fused_quad(a.q[i], b.q[i], c.q[i])); }
-PA_INLINE Vec fnma(Vec a, Vec b, Vec c) { PA_EACH_QUAD(Vec, fused_quad(-a.q[i], b.q[i], c.q[i])); }
+#if defined(PA_SMALL_CODE)
+#define PA_FUSED PA_NOINLINE
+#else
+#define PA_FUSED PA_INLINE
+#endif
+PA_FUSED Vec fma(Vec a, Vec b, Vec c) { PA_EACH_QUAD(Vec, fused_quad(a.q[i], b.q[i], c.q[i])); }
+PA_FUSED Vec fnma(Vec a, Vec b, Vec c) { PA_EACH_QUAD(Vec, fused_quad(-a.q[i], b.q[i], c.q[i])); }
 
 PA_INLINE Vec sqrt(Vec a) {
   for (int i = 0; i < 4; ++i) {
@@ -191,6 +196,7 @@ PA_INLINE Vec round_to_f16(Vec v) { return f16_to_f32(f16_bits(v)); }
 PA_INLINE Vec odd_f16(VecI pairs) { return f16_to_f32(shift_right<16>(pairs)); }
 PA_INLINE Vec even_f16(VecI pairs) { return f16_to_f32(pairs & broadcast_int(0xffff)); }
 
+#undef PA_FUSED
 #undef PA_EACH_QUAD
 
 }  // namespace cpu::PA_ISA

@@ -13,7 +13,7 @@ constexpr f32 kLog2E = 1.4426950216293335f;
 
 // e^x within 1.1 ulp for x that is at most 88, or NaN; +0 below -87, where results would soon be
 // denormal, and for -inf.
-PA_INLINE Vec exp_small(Vec x) {
+PA_MATH Vec exp_small(Vec x) {
   const Vec rounder = broadcast(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
   const Vec n = fma(x, broadcast(kLog2E), rounder) - rounder;
   const Vec r = fnma(n, broadcast(kLn2Low), fnma(n, broadcast(kLn2High), x));
@@ -34,7 +34,7 @@ PA_INLINE Vec exp(Vec x) {
 }
 
 // ln x within 1 ulp for normal x > 0; NaN for NaN and infinity; other x is not asked for.
-PA_INLINE Vec log(Vec x) {
+PA_MATH Vec log(Vec x) {
   const VecI one = broadcast_int(0x3f800000);
   const VecI sqrt_half = broadcast_int(0x3f3504f3);
   const VecI offset = as_int(x) - sqrt_half;
@@ -62,7 +62,7 @@ PA_INLINE Vec log(Vec x) {
 }
 
 // tanh x within 2 ulp; a polynomial near 0, where the quotient would cancel.
-PA_INLINE Vec tanh(Vec x) {
+PA_MATH Vec tanh(Vec x) {
   const VecI sign = as_int(x) & broadcast_int(i32(0x80000000u));
   const Vec magnitude = as_float(as_int(x) & broadcast_int(0x7fffffff));
 
