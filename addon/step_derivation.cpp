@@ -176,8 +176,7 @@ Status StepDerivation::derive_copies(const StepInput& input) {
   const i32 num_words = input.header().num_copies * 2;
   if (num_words == 0) return Status::ok();
   const i32 num_blocks = bounds_.kv == nullptr ? 0 : bounds_.kv->num_blocks;
-  Status status =
-      check_copies(input.copies(), input.header().num_copies, num_blocks, copy_roles_);
+  Status status = check_copies(input.copies(), input.header().num_copies, num_blocks, copy_roles_);
   std::memcpy(field(StepField::kCopies), input.copies(), sizeof(i32) * num_words);
   counts_.blocks_copied = input.header().num_copies;
   return status;

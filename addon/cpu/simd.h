@@ -18,8 +18,8 @@
 #define PA_INLINE inline __attribute__((always_inline))
 // For the ends of rows, which would otherwise be most of the code.
 #define PA_NOINLINE inline __attribute__((noinline))
-// For vector functions of many instructions. PA_SMALL_CODE is for builds with sanitizers, which take
-// minutes to instrument what is otherwise inlined and unrolled; it changes no bit.
+// For vector functions of many instructions. PA_SMALL_CODE is for builds with sanitizers, which
+// take minutes to instrument what is otherwise inlined and unrolled; it changes no bit.
 #if defined(PA_SMALL_CODE) || PA_ISA_LEVEL == 0
 #define PA_MATH PA_NOINLINE
 #else
