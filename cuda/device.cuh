@@ -40,7 +40,7 @@
 extern __shared__ __align__(1024) u8 dynamic_shared_memory[];
 
 constexpr i32 kWarpSize = 32;
-constexpr f32 kInfinity = __builtin_huge_valf();
+constexpr f32 kInfinity = __builtin_bit_cast(f32, 0x7f800000u);  // NVRTC has no __builtin_inff
 
 struct bf16 {
   u16 bits;
