@@ -63,6 +63,9 @@ class Backend {
   virtual Status upload(void* destination, const void* host, size_t bytes) = 0;
   virtual Status download(void* host, const void* source, size_t bytes) = 0;
   virtual Status fill(void* destination, u8 byte, size_t bytes) = 0;
+  // Waits until everything queued so far was executed; gives the first error of it. The engine
+  // calls it where a step or op ends without a download.
+  virtual Status finish() { return Status::ok(); }
 
   // Host memory that transfers reach fastest (pinned on CUDA); zeroed. Null when out of memory.
   virtual void* allocate_host(size_t bytes) { return allocate(bytes, false); }
@@ -132,5 +135,8 @@ struct CudaOptions {
   size_t max_bytes = 0;                      // of device memory; 0: what the GPU has
 };
 
+// addon/cuda/cuda_backend.cpp. Names of the GPUs that the driver lists, in its order; none without
+// a driver. Loads no kernels.
+std::vector<std::string> list_gpus();
 // addon/cuda/cuda_backend.cpp. Gives null and sets status when there is no driver, GPU or payload.
 std::unique_ptr<Backend> open_cuda_backend(const CudaOptions& options, Status* status);
