@@ -86,6 +86,10 @@ function writePayload(toolkit, abi) {
     if (isUpToDate(planImage(toolkit, arch, abi))) images.push({ file, kind: kindOf(arch), arch });
     else rmSync(join(folder, file));
   }
+  if (images.length === 0) {
+    rmSync(folder, { recursive: true });
+    return;
+  }
   const payload = {
     abi,
     cuda: toolkit.major,

@@ -12,15 +12,18 @@ export function kindOf(arch) {
   return arch.startsWith('compute_') ? 'ptx' : 'cubin';
 }
 
-/** Command and arguments of one compilation; what they say decides whether an image is up to date. */
+/**
+ * Command and arguments of one compilation; what they say decides whether an image is up to date.
+ * Constexpr functions of the *_params.h are meant for both sides, which each compiler has an option for.
+ */
 export function compileCommand(toolkit, { arch, unit, image, deviceFolder }) {
   const common = ['-std=c++17', `-I${deviceFolder}`];
   const ptxas = kindOf(arch) === 'cubin' ? ['-Xptxas', '-v'] : [];
   if (toolkit.kind === 'nvrtc') {
-    const nvrtcPtxas = ptxas.length > 0 ? ['--ptxas-options=-v'] : [];
-    return ['python3', nvrtcScript, toolkit.compiler, unit, image, arch, ...common, ...nvrtcPtxas];
+    const script = ['python3', nvrtcScript, toolkit.compiler, unit, image, arch];
+    return [...script, ...common, '-default-device', ...ptxas];
   }
-  const strict = ['-Werror', 'all-warnings'];
+  const strict = ['--expt-relaxed-constexpr', '-Werror', 'all-warnings'];
   const target = [`-arch=${arch}`, `-${kindOf(arch)}`, '-o', image];
   return [toolkit.compiler, ...target, ...common, ...strict, ...ptxas, unit];
 }
