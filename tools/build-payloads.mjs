@@ -7,18 +7,27 @@
 // --release builds every architecture of a release; the default is what CI builds.
 
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { compileCommand, compileImage, kindOf, payloadFolder } from './cuda/compile-image.mjs';
+import { faultsOf, gatherRecord, writeRecord } from './cuda/kernel-record.mjs';
 import { readPtxasReport } from './cuda/ptxas-report.mjs';
-import { abiStamp, root, translationUnit } from './cuda/sources.mjs';
+import { abiStamp, deviceFiles, root, translationUnit } from './cuda/sources.mjs';
 import { findToolkits } from './cuda/toolkit.mjs';
 
 const ciArchs = ['sm_80', 'sm_90a'];
 const releaseArchs = ['sm_80', 'sm_86', 'sm_89', 'sm_90a', 'sm_100', 'sm_120', 'compute_120'];
 const numJobs = 2;
-const deviceFolder = join(root, 'cuda');
+const deviceFolder = join(root, 'build/cuda/source');
 const unit = join(root, 'build/cuda/all_kernels.cu');
 
 const { values: options } = parseArgs({
@@ -34,6 +43,20 @@ function say(sentence) {
   process.stdout.write(`payloads: ${sentence}\n`);
 }
 
+/**
+ * Copies the sources aside, so that what is compiled is what the stamp says, also while someone
+ * edits them.
+ *
+ * @returns their stamp
+ */
+function copySources() {
+  rmSync(deviceFolder, { recursive: true, force: true });
+  mkdirSync(deviceFolder, { recursive: true });
+  for (const name of deviceFiles())
+    copyFileSync(join(root, 'cuda', name), join(deviceFolder, name));
+  return abiStamp(deviceFolder);
+}
+
 /** What one image is made of and where it goes. */
 function planImage(toolkit, arch, abi) {
   const file = `${arch}.${kindOf(arch)}`;
@@ -42,7 +65,7 @@ function planImage(toolkit, arch, abi) {
   const report = join(root, `build/cuda/${toolkit.major}/${arch}.json`);
   const hash = createHash('sha256').update(abi).update(toolkit.version);
   const digest = hash.update(compileCommand(toolkit, job).join('\0')).digest('hex');
-  return { ...job, report, digest };
+  return { ...job, abi, report, digest };
 }
 
 /** Whether an image of exactly these inputs stands in the payload folder. */
@@ -64,9 +87,10 @@ async function buildImage(toolkit, plan) {
   }
   const kernels = readPtxasReport(output);
   const compiler = `${toolkit.kind} ${toolkit.version}`;
-  const { arch, digest } = plan;
-  mkdirSync(join(plan.report, '..'), { recursive: true });
-  writeFileSync(plan.report, JSON.stringify({ arch, compiler, digest, seconds, kernels }, null, 1));
+  const { arch, abi, digest } = plan;
+  mkdirSync(dirname(plan.report), { recursive: true });
+  const report = { arch, abi, compiler, digest, seconds, kernels };
+  writeFileSync(plan.report, JSON.stringify(report, null, 1));
   const size = (readFileSync(plan.image).length / 2 ** 20).toFixed(2);
   say(`${name}: ${kernels.length} kernels, ${size} MiB in ${seconds.toFixed(1)} s`);
   return true;
@@ -115,9 +139,8 @@ async function runAll(tasks) {
 
 /** Builds what is missing for all toolkits; gives whether everything compiled. */
 async function buildPayloads(toolkits) {
-  const abi = abiStamp();
-  mkdirSync(join(root, 'build/cuda'), { recursive: true });
-  writeFileSync(unit, translationUnit());
+  const abi = copySources();
+  writeFileSync(unit, translationUnit(deviceFolder));
   const tasks = [];
   for (const toolkit of toolkits) {
     for (const plan of archs.map((arch) => planImage(toolkit, arch, abi))) {
@@ -127,7 +150,11 @@ async function buildPayloads(toolkits) {
   }
   const results = await runAll(tasks);
   for (const toolkit of toolkits) writePayload(toolkit, abi);
-  return results.every(Boolean);
+  const record = gatherRecord(abi);
+  writeRecord(record);
+  const faults = faultsOf(record);
+  for (const fault of faults) say(`FAULT: ${fault}`);
+  return faults.length === 0 && results.every(Boolean);
 }
 
 const started = performance.now();
