@@ -78,11 +78,10 @@ template <class Steps>
 const u8* mask_pair(const TaskContext<Steps>& context, const TileView& view, i32 step,
                     u32 kept_half, i32 place) {
   const i32 head_dim = context.params.cache.head_dim;
-  Segment pair;
-  value_segments<Steps>(view, head_dim, step, step + 1, &pair);
+  const u8* pair = value_step<Steps>(view, head_dim, step);
   u8* masked = context.scratch.masked_pairs + i64(place) * head_dim * 4;
   for (i32 d = 0; d < head_dim; d += kLanes) {
-    const VecI values = load_pairs(pair.w + d * 4) & broadcast_int(i32(kept_half));
+    const VecI values = load_pairs(pair + d * 4) & broadcast_int(i32(kept_half));
     store(reinterpret_cast<f32*>(masked) + d, as_float(values));
   }
   return masked;

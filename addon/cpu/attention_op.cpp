@@ -36,7 +36,7 @@ Status CpuBackend::plan_attention(const PagedAttentionParams& params) {
 Status CpuBackend::paged_attention(const PagedAttentionParams& params) {
   if (!cpu::is_cache_supported(params.cache))
     return cpu::unsupported_cache("pagedAttention", params.cache);
-  const Status planned = plan_attention(params);
+  Status planned = plan_attention(params);
   if (!planned.is_ok()) return planned;
   const cpu::FloatModeScope float_mode;
   clear_empty_rows(params);

@@ -58,10 +58,11 @@ struct AttentionScratch {
   AttentionScratch(void* memory, i32 head_dim, i32 row_heads) {
     const size_t heads = size_t(row_heads);
     const size_t dim = size_t(head_dim);
-    const u64 start = reinterpret_cast<u64>(memory);  // null when only `bytes` is asked for
+    // An integer: `memory` is null when only `bytes` is asked for, and null has no offsets.
+    const u64 start = reinterpret_cast<u64>(memory);
     u64 at = start;
     const auto take = [&at](size_t count) {
-      u8* const piece = reinterpret_cast<u8*>(at);
+      u8* const piece = reinterpret_cast<u8*>(at);  // NOLINT(performance-no-int-to-ptr)
       at += (count * sizeof(f32) + 63) / 64 * 64;
       return piece;
     };

@@ -103,20 +103,30 @@ PA_INLINE void prefetch_tile(const HeadPlace& place, i32 tile, i32 begin, i32 en
   }
 }
 
+// Steps in a piece of V, which lies in one place.
+template <class Steps>
+constexpr i32 kPieceSteps = kPieceLen / Steps::kElemsPerStep;
+
+// Where the step of V lies.
+template <class Steps>
+PA_INLINE const u8* value_step(const TileView& view, i32 head_dim, i32 step) {
+  const i64 step_bytes = i64(head_dim) * 4;
+  return view.values[step / kPieceSteps<Steps>] + step % kPieceSteps<Steps> * step_bytes;
+}
+
 // The steps [first, end) of V as segments, joined where blocks happen to be neighbours; gives how
 // many.
 template <class Steps>
 PA_INLINE i32 value_segments(const TileView& view, i32 head_dim, i32 first, i32 end,
                              Segment* segments) {
-  constexpr i32 kPieceSteps = kPieceLen / Steps::kElemsPerStep;
   const i64 step_bytes = i64(head_dim) * 4;
   i32 count = 0;
   const u8* expected = nullptr;
   for (i32 step = first; step < end;) {
-    const i32 in_piece = step % kPieceSteps;
     const i32 left = end - step;
-    const i32 steps = left < kPieceSteps - in_piece ? left : kPieceSteps - in_piece;
-    const u8* at = view.values[step / kPieceSteps] + in_piece * step_bytes;
+    const i32 left_in_piece = kPieceSteps<Steps> - step % kPieceSteps<Steps>;
+    const i32 steps = left < left_in_piece ? left : left_in_piece;
+    const u8* at = value_step<Steps>(view, head_dim, step);
     if (count > 0 && at == expected) {
       segments[count - 1].num_steps += steps;
     } else {

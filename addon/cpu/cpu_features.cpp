@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <sstream>
@@ -104,7 +105,7 @@ double read_quota_v2(const std::string& folder) {
   std::string quota;
   double period = 0;
   if (!(file >> quota >> period) || quota == "max") return 0;
-  return quota_processors(std::atof(quota.c_str()), period);
+  return quota_processors(std::strtod(quota.c_str(), nullptr), period);
 }
 
 double read_quota_v1(const std::string& folder) {

@@ -30,11 +30,9 @@ void* map_huge(size_t bytes) {
   const uintptr_t start = reinterpret_cast<uintptr_t>(mapped);
   const uintptr_t aligned = round_up(start, kHugePageBytes);
   const size_t before = aligned - start;
+  char* data = static_cast<char*>(mapped) + before;
   if (before > 0) munmap(mapped, before);
-  if (before < kHugePageBytes) {
-    munmap(reinterpret_cast<void*>(aligned + bytes), kHugePageBytes - before);
-  }
-  void* data = reinterpret_cast<void*>(aligned);
+  if (before < kHugePageBytes) munmap(data + bytes, kHugePageBytes - before);
   madvise(data, bytes, MADV_HUGEPAGE);  // advice: without it the memory is as good, only slower
   return data;
 }
