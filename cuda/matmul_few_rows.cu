@@ -7,18 +7,18 @@
 
 namespace matmul_few_rows {
 
+constexpr i32 kElemsPerVec = 8;
 constexpr i32 kPieces =
     kFewRowsDepth / 32;        // 16-byte pieces of one row that a lane takes at a time
 constexpr i32 kSumPitch = 20;  // f32 between rows of x in shared memory: 16 and no bank conflict
 
 // Where a lane reads: outputs g and g + 8 of its warp and row g of x, g = lane / 4; of each 32
-// elements of K, the 8 from 8 * (lane % 4) on.
+// elements of K, the 8 from first_k on. Past the last output or row it reads the last one again,
+// and what comes of that is not stored.
 template <class T>
 struct LanePlace {
   const T* weight[2];
   const T* x;
-  bool has_weight[2];
-  bool has_x;
   i32 first_k;
 };
 
@@ -42,22 +42,21 @@ DEVICE Vec16 elements(const T* from, i32 count) {
   return vec;
 }
 
-// Reads K [k, k + kFewRowsDepth), zeros past in_dim.
-template <class T, bool kIsAligned>
+// Reads K [k, k + kFewRowsDepth), zeros past in_dim; kIsWhole: all of it is inside.
+template <class T, bool kIsAligned, bool kIsWhole>
 DEVICE void load(Fragments& fragments, const LanePlace<T>& place, i32 k, i32 in_dim) {
 #pragma unroll
   for (i32 piece = 0; piece < kPieces; piece++) {
     const i32 at = k + piece * 32;
-    const i32 count = in_dim - at - place.first_k;
-#pragma unroll
+    const i32 count = kIsWhole ? kElemsPerVec : in_dim - at - place.first_k;
+    const bool is_inside = kIsWhole || count > 0;
     for (i32 half = 0; half < 2; half++) {
-      const bool is_valid = place.has_weight[half] && count > 0;
-      fragments.weight[piece][half] = is_valid ? ld16_stream(place.weight[half] + at) : Vec16{};
+      fragments.weight[piece][half] = is_inside ? ld16_stream(place.weight[half] + at) : Vec16{};
     }
     if (kIsAligned) {
-      fragments.x[piece] = place.has_x && count > 0 ? ld16(place.x + at) : Vec16{};
+      fragments.x[piece] = is_inside ? ld16(place.x + at) : Vec16{};
     } else {
-      fragments.x[piece] = elements(place.x + at, place.has_x ? count : 0);
+      fragments.x[piece] = elements(place.x + at, count);
     }
   }
 }
@@ -105,6 +104,33 @@ DEVICE void reduce_and_store(const MatmulFewRowsPlan& plan, const f32* sums) {
   }
 }
 
+// Adds the products of one warp's slice of K: every num_slices-th piece of kFewRowsDepth elements,
+// the next one being read while one is multiplied.
+template <class T, bool kIsAligned>
+DEVICE void sum_slice(f32 (&sums)[4], const LanePlace<T>& place, i32 slice, i32 num_slices,
+                      i32 in_dim) {
+  const i32 num_whole = in_dim / kFewRowsDepth;
+  Fragments even;
+  Fragments odd;
+  i32 at = slice;
+  if (at < num_whole) load<T, kIsAligned, true>(even, place, at * kFewRowsDepth, in_dim);
+  while (at < num_whole) {
+    const i32 next = at + num_slices;
+    if (next < num_whole) load<T, kIsAligned, true>(odd, place, next * kFewRowsDepth, in_dim);
+    multiply<T>(sums, even);
+    at = next;
+    if (at >= num_whole) break;
+    const i32 after = at + num_slices;
+    if (after < num_whole) load<T, kIsAligned, true>(even, place, after * kFewRowsDepth, in_dim);
+    multiply<T>(sums, odd);
+    at = after;
+  }
+  if (at == num_whole && num_whole * kFewRowsDepth < in_dim) {
+    load<T, kIsAligned, false>(even, place, at * kFewRowsDepth, in_dim);
+    multiply<T>(sums, even);
+  }
+}
+
 // out = x . weight^T + bias for num_rows <= kMaxFewRows
 //
 // Shapes   as in MatmulParams; weight rows are weight_pitch elements apart, zeros past in_dim
@@ -120,42 +146,30 @@ template <class T, bool kIsAligned>
 DEVICE void run(const MatmulFewRowsPlan& plan) {
   CU_SHARED(f32, sums, kFewRowsWarps * kMaxFewRows * kSumPitch);
   const MatmulParams& params = plan.params;
-  CU_ASSERT(params.num_rows <= kMaxFewRows);
+  CU_ASSERT(params.num_rows >= 1 && params.num_rows <= kMaxFewRows);
   const i32 warp = i32(threadIdx.x) / kWarpSize;
   const i32 lane = i32(threadIdx.x) % kWarpSize;
-  const i32 slice = warp % plan.num_slices;
   const i32 tile = i32(blockIdx.x) * (kFewRowsWarps / plan.num_slices) + warp / plan.num_slices;
   const i32 in_dim = params.weight.in_dim;
 
   LanePlace<T> place;
-  place.first_k = lane % 4 * 8;
-  place.has_x = lane / 4 < params.num_rows;
-  place.x = static_cast<const T*>(params.x) + i64(lane / 4) * in_dim + place.first_k;
+  place.first_k = lane % 4 * kElemsPerVec;
+  const i32 row = min_i32(lane / 4, params.num_rows - 1);
+  place.x = static_cast<const T*>(params.x) + i64(row) * in_dim + place.first_k;
   for (i32 half = 0; half < 2; half++) {
     const i32 output = tile * kFewRowsOutputs + lane / 4 + half * 8;
-    place.has_weight[half] = output < params.weight.out_dim;
-    place.weight[half] =
-        static_cast<const T*>(params.weight.data) + i64(output) * plan.weight_pitch + place.first_k;
+    const i32 weight_row = min_i32(output, params.weight.out_dim - 1);
+    place.weight[half] = static_cast<const T*>(params.weight.data) +
+                         i64(weight_row) * plan.weight_pitch + place.first_k;
   }
 
   f32 mine[4] = {};
-  Fragments even;
-  Fragments odd;
-  const i32 stride = plan.num_slices * kFewRowsDepth;
-  i32 k = slice * kFewRowsDepth;
-  load<T, kIsAligned>(even, place, k, in_dim);
-  for (; k < in_dim; k += 2 * stride) {
-    load<T, kIsAligned>(odd, place, k + stride, in_dim);
-    multiply<T>(mine, even);
-    load<T, kIsAligned>(even, place, k + 2 * stride, in_dim);
-    multiply<T>(mine, odd);
-  }
-
-  f32* const row = sums + (warp * kMaxFewRows + lane % 4 * 2) * kSumPitch;
-  row[lane / 4] = mine[0];
-  row[kSumPitch + lane / 4] = mine[1];
-  row[lane / 4 + 8] = mine[2];
-  row[kSumPitch + lane / 4 + 8] = mine[3];
+  sum_slice<T, kIsAligned>(mine, place, warp % plan.num_slices, plan.num_slices, in_dim);
+  f32* const to = sums + (warp * kMaxFewRows + lane % 4 * 2) * kSumPitch + lane / 4;
+  to[0] = mine[0];
+  to[kSumPitch] = mine[1];
+  to[8] = mine[2];
+  to[kSumPitch + 8] = mine[3];
   sync_cta();
   reduce_and_store(plan, sums);
 }
