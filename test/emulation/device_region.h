@@ -1,0 +1,11 @@
+#pragma once
+// What reports say of an address; the rest of device memory is in runtime.h.
+
+#include <string>
+
+namespace emulation {
+
+// "byte 128 of an allocation of 64 bytes"; takes no lock, for reports of a process about to end.
+std::string describe_device_address(const void* address);
+
+}  // namespace emulation
