@@ -1,5 +1,6 @@
 #include "compare.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <map>
@@ -13,6 +14,8 @@ struct Row {
   int num_cases = 0;
   double worst = 0;  // error as a fraction of the tolerance
   Tolerance tolerance = {0, 0};
+  int num_launches = 0;
+  u32 dynamic_shared_bytes = 0;  // the most of all launches
 };
 
 std::map<std::string, Row>& rows() {
@@ -68,6 +71,12 @@ void check_close(const std::string& kernel, const std::vector<f32>& actual,
 
 void note_exact_case(const std::string& kernel) { ++rows()[kernel].num_cases; }
 
+void note_launch(const std::string& kernel, u32 shared_bytes) {
+  Row& row = rows()[kernel];
+  ++row.num_launches;
+  row.dynamic_shared_bytes = std::max(row.dynamic_shared_bytes, shared_bytes);
+}
+
 bool write_report(const std::string& path) {
   std::FILE* const file = std::fopen(path.c_str(), "w");
   if (file == nullptr) return false;
@@ -76,8 +85,10 @@ bool write_report(const std::string& path) {
   for (const auto& [kernel, row] : rows()) {
     std::fprintf(file, "%s  \"%s\": { \"cases\": %d, \"worst\": %.3g, ", separator, kernel.c_str(),
                  row.num_cases, std::isfinite(row.worst) ? row.worst : 1e300);
-    std::fprintf(file, "\"absolute\": %g, \"relative\": %g }", row.tolerance.absolute,
+    std::fprintf(file, "\"absolute\": %g, \"relative\": %g, ", row.tolerance.absolute,
                  row.tolerance.relative);
+    std::fprintf(file, "\"launches\": %d, \"dynamicSharedBytes\": %u }", row.num_launches,
+                 row.dynamic_shared_bytes);
     separator = ",\n";
   }
   std::fprintf(file, "\n}\n");

@@ -28,7 +28,11 @@ void check_close(const std::string& kernel, const std::vector<f32>& actual,
 // Counts a case whose result was compared bit by bit.
 void note_exact_case(const std::string& kernel);
 
-// { "<kernel>": { "cases": n, "worst": error / tolerance, "absolute": …, "relative": … } }
+// Counts a launch, and keeps the most dynamic shared memory that the kernel was given.
+void note_launch(const std::string& kernel, u32 shared_bytes);
+
+// { "<kernel>": { "cases": n, "worst": error / tolerance, "absolute": …, "relative": …,
+//   "launches": n, "dynamicSharedBytes": n } }; `npm run kernels` reads it.
 bool write_report(const std::string& path);
 
 }  // namespace emulation

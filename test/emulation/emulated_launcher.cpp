@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "compare.h"
 #include "runtime.h"
 
 namespace emulation {
@@ -40,6 +41,7 @@ Status EmulatedLauncher::launch(const char* kernel, const cuda::Grid& grid, cons
   }
   ++num_launches_;
   last_kernel_ = kernel;
+  note_launch(kernel, grid.shared_bytes);
   return Status::ok();
 }
 
