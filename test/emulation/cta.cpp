@@ -18,16 +18,12 @@ void ReadyQueue::reset(Order order, u64 seed) {
   begin_ = end_ = kCapacity;
 }
 
-Thread* ReadyQueue::pop() {
-  if (begin_ == end_) return nullptr;
-  if (order_ == Order::kRandom) {
-    state_ ^= state_ << 13;
-    state_ ^= state_ >> 7;
-    state_ ^= state_ << 17;
-    const u32 pick = begin_ + u32((state_ >> 32) * (end_ - begin_) >> 32);
-    std::swap(slots_[begin_ % kCapacity], slots_[pick % kCapacity]);
-  }
-  return slots_[begin_++ % kCapacity];
+void ReadyQueue::move_random_to_front() {
+  state_ ^= state_ << 13;
+  state_ ^= state_ >> 7;
+  state_ ^= state_ << 17;
+  const u32 pick = begin_ + u32((state_ >> 32) * (end_ - begin_) >> 32);
+  std::swap(slots_[begin_ % kCapacity], slots_[pick % kCapacity]);
 }
 
 Cta::Cta() : main(), arena(nullptr) { main.cta = this; }
@@ -42,13 +38,6 @@ Cta::~Cta() {
 }
 
 namespace {
-
-void switch_to(Thread* next) {
-  Thread* const self = current;
-  if (next == self) return;
-  current = next;
-  switch_fiber(&self->fiber, &next->fiber);
-}
 
 // A fiber is one of the CTA's threads again and again, in one CTA after the other.
 void run_threads() {
@@ -80,6 +69,7 @@ void start_threads(Cta& cta) {
     Thread& thread = *cta.threads[id];
     thread.index = {id % dim.x, id / dim.x % dim.y, id / dim.x / dim.y};
     thread.grid = &cta.grid;
+    thread.arena = cta.arena;
     thread.id = id;
     thread.lane = id % kNumLanes;
     thread.cta = &cta;
@@ -114,12 +104,6 @@ void start_threads(Cta& cta) {
 }
 
 }  // namespace
-
-void yield() {
-  Cta& cta = *current->cta;
-  Thread* const next = cta.ready.pop();
-  switch_to(next != nullptr ? next : &cta.main);
-}
 
 void run_cta(Cta& cta) {
   Thread* const caller = current;

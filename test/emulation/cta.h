@@ -52,7 +52,8 @@ struct Grid3 {
 struct Thread {
   Index3 index;  // threadIdx
   const Grid3* grid;
-  u32 id;  // linear
+  char* arena;  // shared memory; a shared address is the distance from here
+  u32 id;       // linear
   u32 lane;
   Cta* cta;
   Warp* warp;
@@ -101,19 +102,35 @@ void barrier(u32 id, u32 num_threads, Location location);  // num_threads 0: the
 bool barrier_or(bool condition, Location location);
 void sync_lanes(u32 mask, Location location);
 
-// Each lane's `value` (bytes: 4 or 8) becomes that of lane `source`, which must be in `mask`.
-void shuffle_lanes(u32 mask, void* value, u32 bytes, u32 source, Location location);
-u32 ballot_lanes(u32 mask, bool condition, Location location);
+// Arguments of the operations below; one of them lies on each lane's stack.
+struct Shuffle {
+  void* value;  // becomes that of lane `source`, which must be in the mask
+  u32 source;
+  u64 before;
+};
+struct MatrixLoad {
+  u32* registers;
+  u32 shared;
+};
+struct Product {
+  f32* d;
+  const u32* a;
+  const u32* b;
+};
+void shuffle_words(Warp& warp, u32 mask);
+void shuffle_double_words(Warp& warp, u32 mask);
+void count_votes(Warp& warp, u32 mask);  // of u32: 0 or 1, becomes the votes of all
+void load_matrices_x4(Warp& warp, u32 mask);
+void load_matrices_x4_trans(Warp& warp, u32 mask);
+void load_matrices_x2(Warp& warp, u32 mask);
+void load_matrices_x2_trans(Warp& warp, u32 mask);
+void multiply_bf16(Warp& warp, u32 mask);
+void multiply_f16(Warp& warp, u32 mask);
 
-u32 shared_address_of(const void* shared, Location location);
+constexpr size_t kArenaBytes = 320 << 10;
 void start_copy(u32 shared, const void* global, bool valid, Location location);
 void commit_copies();
 void wait_copies(u32 num_unfinished);
-void load_matrices(u32* registers, u32 num_matrices, bool is_transposed, u32 shared,
-                   Location location);
-void multiply_bf16(f32* d, const u32* a, const u32* b, Location location);
-void multiply_f16(f32* d, const u32* a, const u32* b, Location location);
-
 // Prints the kernel, the CTA, the thread and the message, and ends the process with kFaultExitCode.
 constexpr int kFaultExitCode = 98;
 [[noreturn]] void fault(const char* format, ...) __attribute__((format(printf, 1, 2)));

@@ -49,11 +49,18 @@ class ReadyQueue {
   void reset(Order order, u64 seed);
   void push_back(Thread* thread) { slots_[end_++ % kCapacity] = thread; }
   void push_front(Thread* thread) { slots_[--begin_ % kCapacity] = thread; }
-  Thread* pop();  // null when empty
+  // Null when empty.
+  Thread* pop() {
+    if (begin_ == end_) return nullptr;
+    if (order_ == Order::kRandom) move_random_to_front();
+    return slots_[begin_++ % kCapacity];
+  }
   Order order() const { return order_; }
 
  private:
   static constexpr u32 kCapacity = 2 * kMaxThreads;
+  void move_random_to_front();
+
   Thread* slots_[kCapacity];
   u32 begin_ = 0;
   u32 end_ = 0;
@@ -86,13 +93,10 @@ struct Cta {
 
 bool is_same(const Location& a, const Location& b);
 
-constexpr size_t kArenaBytes = 320 << 10;
 constexpr size_t kArenaStart = 1024;  // shared addresses start here, so 0 is not one
 constexpr size_t kRedzoneBytes = 128;
 constexpr size_t kStackBytes = 256 << 10;
 
-// Lets another thread run; returns when this one is picked again.
-void yield();
 // Queues the lanes, to go on before the other warps, or the CTA's threads waiting at a barrier.
 void wake_lanes(Warp& warp, u32 mask);
 void complete_barrier_if_met(Cta& cta, u32 id);
@@ -102,9 +106,17 @@ void leave_warp(Thread& thread);
 // Makes the fiber's stack; it starts in `entry` when it is first switched to.
 void create_fiber(Fiber* fiber, u32 id, void (*entry)());
 void destroy_fiber(Fiber* fiber);
+#if defined(__SANITIZE_ADDRESS__)
 void switch_fiber(Fiber* from, Fiber* to);
 // First thing on a new fiber.
 void begin_fiber();
+#else
+extern "C" void emulation_switch_stack(void** saved_stack_pointer, void* stack_pointer);
+inline void switch_fiber(Fiber* from, Fiber* to) {
+  emulation_switch_stack(&from->stack_pointer, to->stack_pointer);
+}
+inline void begin_fiber() {}
+#endif
 
 // Shared memory of a new CTA: poison, with `dynamic_bytes` carved.
 void reset_shared_memory(Cta& cta, size_t dynamic_bytes);
@@ -118,5 +130,17 @@ void discard_copies(Thread& thread);
 
 // Runs one CTA to its end on this OS thread.
 void run_cta(Cta& cta);
+
+// Lets another thread run; returns when this one is picked again. Inline: every call between a
+// kernel and the switch is a return that the processor predicts wrongly.
+inline __attribute__((always_inline)) void yield() {
+  Thread* const self = current;
+  Cta& cta = *self->cta;
+  Thread* next = cta.ready.pop();
+  if (next == nullptr) next = &cta.main;
+  if (next == self) return;
+  current = next;
+  switch_fiber(&self->fiber, &next->fiber);
+}
 
 }  // namespace emulation

@@ -147,33 +147,39 @@ DEVICE void sync_warp(u32 mask = 0xffffffffu, EMULATION_HERE) {
 DEVICE void named_barrier(u32 id, u32 num_threads, EMULATION_HERE) {
   emulation::barrier(id, num_threads, {file_, line_});
 }
+// `bytes` of `value` become those of lane `source`.
+DEVICE void exchange_(u32 mask, void* value, u32 bytes, u32 source, const char* file_, int line_) {
+  emulation::Shuffle shuffle = {value, source % 32, 0};
+  emulation::collective(mask,
+                        bytes == 8 ? emulation::shuffle_double_words : emulation::shuffle_words,
+                        &shuffle, "shuffle", {file_, line_});
+}
 template <class T>
 DEVICE T shuffle(u32 mask, T value, u32 lane, EMULATION_HERE) {
-  emulation::shuffle_lanes(mask, &value, sizeof(T), lane % 32, {file_, line_});
+  exchange_(mask, &value, sizeof(T), lane, file_, line_);
   return value;
 }
 template <class T>
 DEVICE T shuffle_xor(u32 mask, T value, u32 lane_mask, EMULATION_HERE) {
-  const u32 source = emulation::current->lane ^ lane_mask;
-  emulation::shuffle_lanes(mask, &value, sizeof(T), source, {file_, line_});
+  exchange_(mask, &value, sizeof(T), emulation::current->lane ^ lane_mask, file_, line_);
   return value;
 }
 template <class T>
 DEVICE T shuffle_up(u32 mask, T value, u32 delta, EMULATION_HERE) {
   const u32 lane = emulation::current->lane;
-  const u32 source = lane >= delta ? lane - delta : lane;
-  emulation::shuffle_lanes(mask, &value, sizeof(T), source, {file_, line_});
+  exchange_(mask, &value, sizeof(T), lane >= delta ? lane - delta : lane, file_, line_);
   return value;
 }
 template <class T>
 DEVICE T shuffle_down(u32 mask, T value, u32 delta, EMULATION_HERE) {
   const u32 lane = emulation::current->lane;
-  const u32 source = lane + delta < 32 ? lane + delta : lane;
-  emulation::shuffle_lanes(mask, &value, sizeof(T), source, {file_, line_});
+  exchange_(mask, &value, sizeof(T), lane + delta < 32 ? lane + delta : lane, file_, line_);
   return value;
 }
 DEVICE u32 ballot(u32 mask, bool condition, EMULATION_HERE) {
-  return emulation::ballot_lanes(mask, condition, {file_, line_});
+  u32 votes = condition ? 1 : 0;
+  emulation::collective(mask, emulation::count_votes, &votes, "ballot", {file_, line_});
+  return votes;
 }
 
 DEVICE i32 atomic_add(i32* address, i32 value) {

@@ -6,9 +6,8 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
-#endif
-
 extern "C" void emulation_switch_stack(void** saved_stack_pointer, void* stack_pointer);
+#endif
 
 asm(R"(
 .text
@@ -85,11 +84,6 @@ void switch_fiber(Fiber* from, Fiber* to) {
   finish_switch(from->asan_stack);
 }
 void begin_fiber() { finish_switch(nullptr); }
-#else
-void switch_fiber(Fiber* from, Fiber* to) {
-  emulation_switch_stack(&from->stack_pointer, to->stack_pointer);
-}
-void begin_fiber() {}
 #endif
 
 }  // namespace emulation

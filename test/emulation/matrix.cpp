@@ -9,13 +9,8 @@
 namespace emulation {
 namespace {
 
-struct Load {
-  u32* registers;
-  u32 shared;
-};
-
 const char* row_of(const Warp& warp, u32 lane) {
-  const u32 shared = static_cast<const Load*>(warp.arguments[lane])->shared;
+  const u32 shared = static_cast<const MatrixLoad*>(warp.arguments[lane])->shared;
   const Cta& cta = *current->cta;
   if (shared % 16 != 0 || shared < kArenaStart || shared + 16 > cta.arena_used) {
     fault("%s:%d: ldmatrix of lane %u from %#x: misaligned or outside shared memory",
@@ -25,12 +20,12 @@ const char* row_of(const Warp& warp, u32 lane) {
 }
 
 template <u32 kNumMatrices>
-void run_load(Warp& warp, u32) {
+void run_load(Warp& warp) {
   for (u32 matrix = 0; matrix < kNumMatrices; ++matrix) {
     for (u32 row = 0; row < 8; ++row) {
       const char* const data = row_of(warp, matrix * 8 + row);
       for (u32 i = 0; i < 4; ++i) {
-        Load& lane = *static_cast<Load*>(warp.arguments[row * 4 + i]);
+        MatrixLoad& lane = *static_cast<MatrixLoad*>(warp.arguments[row * 4 + i]);
         std::memcpy(&lane.registers[matrix], data + i * 4, 4);
         hooks::access(data + i * 4, 4, hooks::Access::kRead, *warp.lanes[row * 4 + i],
                       current->waiting_at);
@@ -40,7 +35,7 @@ void run_load(Warp& warp, u32) {
 }
 
 template <u32 kNumMatrices>
-void run_transposed_load(Warp& warp, u32) {
+void run_transposed_load(Warp& warp) {
   for (u32 matrix = 0; matrix < kNumMatrices; ++matrix) {
     u16 elements[8][8];
     for (u32 row = 0; row < 8; ++row) {
@@ -53,17 +48,11 @@ void run_transposed_load(Warp& warp, u32) {
     }
     for (u32 lane = 0; lane < kNumLanes; ++lane) {
       const u32 row = lane % 4 * 2;
-      static_cast<Load*>(warp.arguments[lane])->registers[matrix] =
+      static_cast<MatrixLoad*>(warp.arguments[lane])->registers[matrix] =
           elements[row][lane / 4] | u32(elements[row + 1][lane / 4]) << 16;
     }
   }
 }
-
-struct Product {
-  f32* d;
-  const u32* a;
-  const u32* b;
-};
 
 typedef f32 Columns __attribute__((vector_size(32)));
 
@@ -118,7 +107,7 @@ struct F16 {
 
 // Products are exact in f32; each element sums them with k ascending.
 template <class T>
-void run_product(Warp& warp, u32) {
+void run_product(Warp& warp) {
   Fragments tile;
   gather(warp, &tile);
   for (u32 i = 0; i < 16 * 16; ++i) (&tile.wide_a[0][0])[i] = T::widen((&tile.a[0][0])[i]);
@@ -138,23 +127,11 @@ void run_product(Warp& warp, u32) {
 
 }  // namespace
 
-void load_matrices(u32* registers, u32 num_matrices, bool is_transposed, u32 shared,
-                   Location location) {
-  Load load = {registers, shared};
-  const WarpOperation operation =
-      is_transposed ? (num_matrices == 4 ? run_transposed_load<4> : run_transposed_load<2>)
-                    : (num_matrices == 4 ? run_load<4> : run_load<2>);
-  collective(~0u, operation, &load, "ldmatrix", location);
-}
-
-void multiply_bf16(f32* d, const u32* a, const u32* b, Location location) {
-  Product product = {d, a, b};
-  collective(~0u, run_product<Bf16>, &product, "mma", location);
-}
-
-void multiply_f16(f32* d, const u32* a, const u32* b, Location location) {
-  Product product = {d, a, b};
-  collective(~0u, run_product<F16>, &product, "mma", location);
-}
+void load_matrices_x4(Warp& warp, u32) { run_load<4>(warp); }
+void load_matrices_x4_trans(Warp& warp, u32) { run_transposed_load<4>(warp); }
+void load_matrices_x2(Warp& warp, u32) { run_load<2>(warp); }
+void load_matrices_x2_trans(Warp& warp, u32) { run_transposed_load<2>(warp); }
+void multiply_bf16(Warp& warp, u32) { run_product<Bf16>(warp); }
+void multiply_f16(Warp& warp, u32) { run_product<F16>(warp); }
 
 }  // namespace emulation

@@ -96,15 +96,6 @@ void* shared_array(const SharedArray* array, size_t bytes) {
 
 void* dynamic_shared() { return current->cta->dynamic; }
 
-u32 shared_address_of(const void* shared, Location location) {
-  const Cta& cta = *current->cta;
-  const char* const place = static_cast<const char*>(shared);
-  if (place < cta.arena || place >= cta.arena + kArenaBytes) {
-    fault("%s:%d: %p is not in shared memory", location.file, location.line, shared);
-  }
-  return u32(place - cta.arena);
-}
-
 void start_copy(u32 shared, const void* global, bool valid, Location location) {
   Thread& self = *current;
   Cta& cta = *self.cta;

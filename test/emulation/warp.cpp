@@ -44,18 +44,22 @@ void check_mask(const Warp& warp, u32 mask, const char* what, Location location)
   }
 }
 
-Rendezvous& join(Warp& warp, u32 mask, WarpOperation operation, const char* what,
-                 Location location) {
+bool is_met_by(const Rendezvous& open, WarpOperation operation, Location location) {
+  return open.operation == operation && is_same(open.location, location);
+}
+
+__attribute__((noinline)) Rendezvous& join(Warp& warp, u32 mask, WarpOperation operation,
+                                           const char* what, Location location) {
+  check_mask(warp, mask, what, location);
   for (u32 i = 0; i < warp.num_open; ++i) {
     Rendezvous& open = warp.open[i];
     if (open.mask != mask) continue;
-    if (open.operation != operation || !is_same(open.location, location)) {
+    if (!is_met_by(open, operation, location)) {
       fault("divergent warp collective (mask %08x): %s at %s:%d, %s at %s:%d", mask, open.what,
             open.location.file, open.location.line, what, location.file, location.line);
     }
     return open;
   }
-  check_mask(warp, mask, what, location);
   Rendezvous& fresh = warp.open[warp.num_open++];
   fresh = {mask, 0, operation, what, location};
   return fresh;
@@ -67,15 +71,19 @@ void collective(u32 mask, WarpOperation operation, void* arguments, const char* 
                 Location location) {
   Thread& self = *current;
   Warp& warp = *self.warp;
-  Rendezvous& meeting = join(warp, mask, operation, what, location);
   const u32 lane_bit = 1u << self.lane;
-  if (!(mask & lane_bit)) check_mask(warp, mask, what, location);
+  Rendezvous* meeting = &warp.open[0];
+  if (warp.num_open != 1 || meeting->mask != mask || !(mask & lane_bit) ||
+      meeting->operation != operation || meeting->location.line != location.line ||
+      meeting->location.file != location.file) {
+    meeting = &join(warp, mask, operation, what, location);
+  }
   self.waiting_in = what;
   self.waiting_at = location;
   warp.arguments[self.lane] = arguments;
-  meeting.arrived |= lane_bit;
-  if (meeting.arrived == mask) {
-    meeting = warp.open[--warp.num_open];
+  meeting->arrived |= lane_bit;
+  if (meeting->arrived == mask) {
+    *meeting = warp.open[--warp.num_open];
     operation(warp, mask);
     wake_lanes(warp, mask);
   }
@@ -96,12 +104,6 @@ void leave_warp(Thread& thread) {
 
 namespace {
 
-struct Shuffle {
-  void* value;
-  u32 source;
-  u64 before;
-};
-
 template <class T>
 void run_shuffle(Warp& warp, u32 mask) {
   for (u32 rest = mask; rest != 0; rest &= rest - 1) {
@@ -119,7 +121,12 @@ void run_shuffle(Warp& warp, u32 mask) {
   }
 }
 
-void run_ballot(Warp& warp, u32 mask) {
+}  // namespace
+
+void shuffle_words(Warp& warp, u32 mask) { run_shuffle<u32>(warp, mask); }
+void shuffle_double_words(Warp& warp, u32 mask) { run_shuffle<u64>(warp, mask); }
+
+void count_votes(Warp& warp, u32 mask) {
   u32 votes = 0;
   for (u32 rest = mask; rest != 0; rest &= rest - 1) {
     const u32 lane = u32(__builtin_ctz(rest));
@@ -129,6 +136,8 @@ void run_ballot(Warp& warp, u32 mask) {
     *static_cast<u32*>(warp.arguments[__builtin_ctz(rest)]) = votes;
   }
 }
+
+namespace {
 
 void run_sync(Warp& warp, u32 mask) {
   hooks::begin_meeting();
@@ -140,19 +149,6 @@ void run_sync(Warp& warp, u32 mask) {
 
 void sync_lanes(u32 mask, Location location) {
   collective(mask, run_sync, nullptr, "sync_warp", location);
-}
-
-void shuffle_lanes(u32 mask, void* value, u32 bytes, u32 source, Location location) {
-  Shuffle arguments = {value, source, 0};
-  if (source >= kNumLanes) fault("%s:%d: no lane %u", location.file, location.line, source);
-  collective(mask, bytes == 8 ? run_shuffle<u64> : run_shuffle<u32>, &arguments, "shuffle",
-             location);
-}
-
-u32 ballot_lanes(u32 mask, bool condition, Location location) {
-  u32 vote = condition ? 1 : 0;
-  collective(mask, run_ballot, &vote, "ballot", location);
-  return vote;
 }
 
 }  // namespace emulation
