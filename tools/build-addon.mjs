@@ -89,7 +89,8 @@ function build(digest) {
   const jobs = String(Math.min(availableParallelism(), 8));
   const cmakeJs = join(root, 'node_modules/cmake-js/bin/cmake-js');
   const started = process.hrtime.bigint();
-  const { status } = spawnSync(process.execPath, [cmakeJs, 'compile', '--parallel', jobs], {
+  // Not `compile`: after a failed build it empties build/, which holds other builds too.
+  const { status } = spawnSync(process.execPath, [cmakeJs, 'build', '--parallel', jobs], {
     cwd: root,
     stdio: 'inherit',
   });

@@ -18,7 +18,7 @@ CudaBackend::CudaBackend(std::unique_ptr<Context> context, std::unique_ptr<Kerne
       staging_(*context_, stream_),
       launcher_(*context_, *image_, stream_, &memory_, options.is_deterministic),
       graphs_(launcher_, capture_gate_),
-      transfers_(*context_, stream_, capture_gate_) {}
+      transfers_(*context_, *image_, stream_, capture_gate_) {}
 
 // Members give back what they hold; on a lost device the driver refuses, which changes nothing.
 CudaBackend::~CudaBackend() {

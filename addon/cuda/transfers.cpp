@@ -1,7 +1,6 @@
 #include "transfers.h"
 
 #include <algorithm>
-#include <numeric>
 
 namespace cuda {
 namespace {
@@ -11,23 +10,13 @@ constexpr i64 kBytesAtOnce = i64{64} << 20;
 
 }  // namespace
 
-std::vector<BlockRun> join_runs(const i32* pairs, i32 num_pairs) {
-  std::vector<i32> order(static_cast<size_t>(num_pairs));
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(),
-                   [pairs](i32 a, i32 b) { return pairs[2 * a] < pairs[2 * b]; });
-  std::vector<BlockRun> runs;
-  for (const i32 pair : order) {
-    const i32 block = pairs[2 * pair], host_block = pairs[2 * pair + 1];
-    if (!runs.empty() && runs.back().block + runs.back().length == block &&
-        runs.back().host_block + runs.back().length == host_block) {
-      runs.back().length++;
-    } else {
-      runs.push_back({block, host_block, 1});
-    }
-  }
-  return runs;
-}
+Transfers::Transfers(Context& context, const KernelImage& image, Stream& compute, std::mutex& gate)
+    : context_(context),
+      compute_(compute),
+      gate_(gate),
+      stream_(context),
+      ready_(context),
+      launcher_(context, image, stream_, nullptr, false) {}
 
 Status Transfers::open() {
   Status status = stream_.open();
@@ -43,13 +32,13 @@ Status Transfers::wait_for_compute() {
   return status.is_ok() ? ready_.hold_back(stream_) : status;
 }
 
-Status Transfers::queue(const TransferParams& params, const BlockRun& run) {
-  const auto device =
-      reinterpret_cast<CuDevicePointer>(params.blocks) + u64(run.block) * u64(params.block_bytes);
-  u8* const host = static_cast<u8*>(params.host) + run.host_block * params.block_bytes;
-  const size_t bytes = size_t(run.length) * size_t(params.block_bytes);
+Status Transfers::copy(const TransferSides& sides, const TransferRun& run) {
+  u8* const block = static_cast<u8*>(sides.blocks) + run.block * sides.block_bytes;
+  u8* const host = static_cast<u8*>(sides.host_blocks) + run.host_block * sides.block_bytes;
+  const size_t bytes = size_t(run.num_blocks) * size_t(sides.block_bytes);
+  const auto device = reinterpret_cast<CuDevicePointer>(block);
   const Driver& driver = context_.driver();
-  if (params.to_host) {
+  if (sides.is_to_host) {
     return context_.check(driver.memcpy_dtoh_async(host, device, bytes, stream_.handle()),
                           "cuMemcpyDtoHAsync");
   }
@@ -57,29 +46,40 @@ Status Transfers::queue(const TransferParams& params, const BlockRun& run) {
                         "cuMemcpyHtoDAsync");
 }
 
-Status Transfers::run(const TransferParams& params) {
-  Status status = wait_for_compute();
-  if (!status.is_ok()) return status;
-  const i32 max_length = i32(std::max<i64>(1, kBytesAtOnce / params.block_bytes));
+// Long runs in pieces, with a look at `cancelled` before each.
+Status Transfers::copy_runs(const TransferSides& sides, const std::vector<TransferRun>& runs,
+                            const std::atomic<bool>& cancelled) {
+  const i32 max_blocks = i32(std::max<i64>(1, kBytesAtOnce / sides.block_bytes));
   i64 queued_bytes = 0;
-  for (BlockRun rest : join_runs(params.pairs, params.num_pairs)) {
-    while (rest.length > 0) {
-      if (params.cancelled->load(std::memory_order_relaxed)) {
-        stream_.synchronize();
+  for (const TransferRun& run : runs) {
+    for (i32 done = 0; done < run.num_blocks; done += max_blocks) {
+      if (cancelled.load(std::memory_order_relaxed)) {
         return Status::error("ERR_CLOSED", "the device was closed");
       }
-      const i32 length = std::min(rest.length, max_length);
-      status = queue(params, {rest.block, rest.host_block, length});
-      queued_bytes += length * params.block_bytes;
+      const i32 num_blocks = std::min(run.num_blocks - done, max_blocks);
+      Status status = copy(sides, {run.block + done, run.host_block + done, num_blocks});
+      queued_bytes += num_blocks * sides.block_bytes;
       if (status.is_ok() && queued_bytes >= kBytesAtOnce) {
         status = stream_.synchronize();
         queued_bytes = 0;
       }
       if (!status.is_ok()) return status;
-      rest = {rest.block + length, rest.host_block + length, rest.length - length};
     }
   }
-  return stream_.synchronize();
+  return Status::ok();
+}
+
+Status Transfers::run(const TransferParams& params) {
+  const TransferSides sides = {params.blocks, params.host, params.block_bytes, params.to_host};
+  const i64 crossover = can_move_by_kernel(sides) ? kTransferCrossoverBytes : 0;
+  const TransferPlan plan =
+      plan_transfer(params.pairs, params.num_pairs, params.block_bytes, crossover);
+  Status status = wait_for_compute();
+  if (status.is_ok()) status = transfer_small_runs(launcher_, sides, plan.small);
+  if (status.is_ok()) status = copy_runs(sides, plan.copies, *params.cancelled);
+  // Whatever came of it: what was queued uses the caller's memory.
+  const Status moved = stream_.synchronize();
+  return status.is_ok() ? moved : status;
 }
 
 }  // namespace cuda

@@ -4,26 +4,16 @@
 #include <mutex>
 
 #include "../backend.h"
-#include "stream.h"
+#include "stream_launcher.h"
+#include "transfer_op.h"
 
 namespace cuda {
-
-// Blocks that lie side by side in the cache and in host memory.
-struct BlockRun {
-  i32 block;
-  i32 host_block;
-  i32 length;
-};
-
-// Joins `pairs` [num_pairs, 2] (block, host block) into runs, in the order of the blocks.
-std::vector<BlockRun> join_runs(const i32* pairs, i32 num_pairs);
 
 // Transfer thread.
 class Transfers {
  public:
   // `gate` is held by whoever captures `compute`: meanwhile nothing may be recorded on it.
-  Transfers(Context& context, Stream& compute, std::mutex& gate)
-      : context_(context), compute_(compute), gate_(gate), stream_(context), ready_(context) {}
+  Transfers(Context& context, const KernelImage& image, Stream& compute, std::mutex& gate);
 
   Status open();
   // Moves the blocks after what is queued on `compute` so far; returns when they moved, or when
@@ -32,13 +22,16 @@ class Transfers {
 
  private:
   Status wait_for_compute();
-  Status queue(const TransferParams& params, const BlockRun& run);
+  Status copy(const TransferSides& sides, const TransferRun& run);
+  Status copy_runs(const TransferSides& sides, const std::vector<TransferRun>& runs,
+                   const std::atomic<bool>& cancelled);
 
   Context& context_;
   Stream& compute_;
   std::mutex& gate_;
   Stream stream_;
   Event ready_;
+  StreamLauncher launcher_;
 };
 
 }  // namespace cuda
