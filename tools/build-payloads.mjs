@@ -19,7 +19,7 @@ import {
 import { dirname, join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { compileCommand, compileImage, kindOf, payloadFolder } from './cuda/compile-image.mjs';
-import { faultsOf, gatherRecord, writeRecord } from './cuda/kernel-record.mjs';
+import { faultsOf, gatherRecord, reportFolder, writeRecord } from './cuda/kernel-record.mjs';
 import { readPtxasReport } from './cuda/ptxas-report.mjs';
 import { abiStamp, deviceFiles, root, translationUnit } from './cuda/sources.mjs';
 import { findToolkits } from './cuda/toolkit.mjs';
@@ -27,8 +27,8 @@ import { findToolkits } from './cuda/toolkit.mjs';
 const ciArchs = ['sm_80', 'sm_90a'];
 const releaseArchs = ['sm_80', 'sm_86', 'sm_89', 'sm_90a', 'sm_100', 'sm_120', 'compute_120'];
 const numJobs = 2;
-const deviceFolder = join(root, 'build/cuda/source');
-const unit = join(root, 'build/cuda/all_kernels.cu');
+const deviceFolder = join(reportFolder, 'source');
+const unit = join(reportFolder, 'all_kernels.cu');
 
 const { values: options } = parseArgs({
   options: {
@@ -62,7 +62,7 @@ function planImage(toolkit, arch, abi) {
   const file = `${arch}.${kindOf(arch)}`;
   const image = join(payloadFolder(root, toolkit.major), file);
   const job = { arch, file, unit, image, deviceFolder };
-  const report = join(root, `build/cuda/${toolkit.major}/${arch}.json`);
+  const report = join(reportFolder, `${toolkit.major}/${arch}.json`);
   const hash = createHash('sha256').update(abi).update(toolkit.version);
   const digest = hash.update(compileCommand(toolkit, job).join('\0')).digest('hex');
   return { ...job, abi, report, digest };

@@ -1,4 +1,4 @@
-// docs/kernels.md, from the kernels' comments and build/kernels.json:
+// docs/kernels.md, from the kernels' comments and the compiler's report:
 //
 //   node tools/kernel-docs.mjs --write    after npm run build:payloads
 //   node tools/kernel-docs.mjs --check    fails when the page is out of date, or a kernel faulty
@@ -17,7 +17,7 @@ import {
   shownMajor,
   withoutFigures,
 } from './cuda/kernel-page.mjs';
-import { faultsOf, readRecord } from './cuda/kernel-record.mjs';
+import { faultsOf, gatherRecord } from './cuda/kernel-record.mjs';
 import { abiStamp, root } from './cuda/sources.mjs';
 
 const pagePath = join(root, 'docs/kernels.md');
@@ -27,10 +27,9 @@ function fail(sentence) {
   process.exit(1);
 }
 
-/** build/kernels.json, if it is of today's sources and has everything that the page shows. */
+/** What compilers said about today's sources, if that is everything the page shows. */
 function findRecord(kernels) {
-  const record = readRecord();
-  if (record?.abi !== abiStamp()) return undefined;
+  const record = gatherRecord(abiStamp());
   const isWhole = kernels.every(({ name }) =>
     shownArchs.every((arch) => record.kernels[name]?.[shownMajor]?.[arch]),
   );

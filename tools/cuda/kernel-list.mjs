@@ -11,7 +11,7 @@ const markerHeader = `#pragma once
 #define CU_KERNEL(name, body, Params, max_threads, min_ctas) \\
   PA_KERNEL_ENTRY[#name, #body, #Params, #max_threads, #min_ctas]
 `;
-const markerFolder = join(root, 'build/cuda/kernel-list');
+const markerFolder = join(root, '.cache/cuda-payloads/kernel-list');
 
 /** The fields of the kernel comments, in their order. */
 export const commentFields = [

@@ -1,18 +1,24 @@
 // build/kernels.json: what the compilers said about every kernel, and the checks that stand on it.
 
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { root } from './sources.mjs';
 import { cudaMajors } from './toolkit.mjs';
 
 const recordPath = join(root, 'build/kernels.json');
+
+/**
+ * Where each compilation leaves its report, `<CUDA major>/<arch>.json`. Not in build/: rebuilding
+ * the addon empties that, and compiling all kernels takes minutes.
+ */
+export const reportFolder = join(root, '.cache/cuda-payloads');
 
 /** Shared memory of one CTA on sm_86 and sm_89, the smallest of the GPUs that kernels run on. */
 export const maxSharedBytes = 99 * 1024;
 
 /** Reports of one CUDA major version that are of these sources, as `[arch, report]`. */
 function readReports(major, abi) {
-  const folder = join(root, `build/cuda/${major}`);
+  const folder = join(reportFolder, String(major));
   if (!existsSync(folder)) return [];
   return readdirSync(folder)
     .filter((name) => /^sm_\w+\.json$/.test(name))
@@ -41,14 +47,10 @@ export function gatherRecord(abi) {
   return record;
 }
 
-/** Writes build/kernels.json. */
+/** Writes build/kernels.json, for people and other tools. */
 export function writeRecord(record) {
+  mkdirSync(dirname(recordPath), { recursive: true });
   writeFileSync(recordPath, `${JSON.stringify(record, null, 1)}\n`);
-}
-
-/** Reads build/kernels.json; undefined when nothing was compiled yet. */
-export function readRecord() {
-  return existsSync(recordPath) ? JSON.parse(readFileSync(recordPath, 'utf8')) : undefined;
 }
 
 /**
