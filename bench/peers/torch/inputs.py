@@ -61,7 +61,8 @@ class PagedBatch:
         return torch.einsum("hqk,khd->qhd", logits.masked_fill(~visible, -torch.inf).softmax(-1), values)
 
     def check(self, out: torch.Tensor) -> float:
-        """Largest difference to the reference over the first and last sequence.
+        """Largest difference to the reference over the first and last sequence, in units of the
+        reference's root mean square.
 
         @raises AssertionError when it is past what bfloat16 explains
         """
@@ -74,9 +75,10 @@ class PagedBatch:
                 keep = slice(rows.stop - 64, rows.stop)
                 tail.q = torch.zeros((row + 1) * 64, *self.q.shape[1:], dtype=self.q.dtype, device=self.q.device)
                 tail.q[row * 64 :] = self.q[keep]
-                difference = (out[keep].float() - tail.reference(row)).abs().max().item()
+                actual, expected = out[keep].float(), tail.reference(row)
             else:
-                difference = (out[rows].float() - self.reference(row)).abs().max().item()
-            worst = max(worst, difference) if difference == difference else float("nan")
-        assert worst < 0.02, f"a peer's output differs by {worst}"
+                actual, expected = out[rows].float(), self.reference(row)
+            difference = ((actual - expected).abs().max() / expected.square().mean().sqrt()).item()
+            assert difference < 0.1, f"a peer's output differs by {difference}"  # NaN fails too
+            worst = max(worst, difference)
         return worst
