@@ -4,6 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { describePayloads } from './cuda/payload-status.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const oldestNode = [20, 19];
@@ -49,3 +50,4 @@ if (!packagesAreInstalled()) {
 }
 step('TypeScript', process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json']);
 step('native addon', process.execPath, ['tools/build-addon.mjs']);
+if (process.platform === 'linux') process.stdout.write(`setup: ${describePayloads()}\n`);
