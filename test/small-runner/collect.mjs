@@ -63,7 +63,8 @@ function withEach(define) {
 /**
  * Makes the globals of one test file.
  *
- * @returns `{ globals, root }`; `root` fills while the file is loaded with `globals` in place
+ * @returns {{ globals: Record<string, any>, root: Suite }} `root` fills while the file is loaded with
+ *   `globals` in place
  */
 export function makeCollector() {
   const root = makeSuite('', false);
