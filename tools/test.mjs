@@ -1,11 +1,14 @@
-// `npm test`: runs every jest suite; `--full` widens the sweeps; other arguments go to jest.
+// `npm test`: runs every jest suite; `--full` widens the sweeps to a share of their products that the
+// run's seed chooses, `--full=all` to all of them; other arguments go to jest.
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const jestArguments = process.argv.slice(2).filter((argument) => argument !== '--full');
-const isFull = process.argv.includes('--full');
+const extents = { '--full': '1', '--full=all': 'all' };
+const givenArguments = process.argv.slice(2);
+const jestArguments = givenArguments.filter((argument) => !(argument in extents));
+const extent = givenArguments.map((argument) => extents[argument]).findLast(Boolean);
 
 const { status } = spawnSync(
   process.execPath,
@@ -15,6 +18,10 @@ const { status } = spawnSync(
     'node_modules/jest/bin/jest.js',
     ...jestArguments,
   ],
-  { cwd: root, stdio: 'inherit', env: { ...process.env, ...(isFull ? { PA_FULL: '1' } : {}) } },
+  {
+    cwd: root,
+    stdio: 'inherit',
+    env: { ...process.env, ...(extent === undefined ? {} : { PA_FULL: extent }) },
+  },
 );
 process.exit(status ?? 1);

@@ -1,6 +1,7 @@
 import type { Device } from '../../lib/device/index.js';
 import type { RawOutputs } from './compare.js';
-import { type Axes, type Combination, fullProduct, pairwiseCover } from './pairwise.js';
+import { describePart, type Extent, productPart } from './extent.js';
+import { type Axes, type Combination, pairwiseCover } from './pairwise.js';
 import { Random } from './random.js';
 
 /** Cases per op in CI, where the pairwise cover is smaller. */
@@ -18,7 +19,7 @@ export interface Trial {
 export interface OpSuite<A extends Axes = Axes> {
   readonly op: string;
   readonly axes: A;
-  /** Axes whose full product `--all` runs, the others drawn at random; all of them when left out. */
+  /** Axes whose product can be run, the others drawn at random; all of them when left out. */
   readonly productAxes?: readonly (keyof A & string)[];
   /** Draws inputs; the same `random` gives the same inputs. */
   makeTrial(choice: Combination<A>, random: Random): Trial;
@@ -47,17 +48,18 @@ export function asSuite<A extends Axes>(suite: OpSuite<A>): OpSuite {
 /**
  * The cases of a suite.
  *
- * @param isFull the full product of the suite's `productAxes` instead of a pairwise cover of all
+ * @param extent a pairwise cover of all axes, or a share or all of the product of `productAxes`
  */
 export function* casesOf(
   suite: OpSuite,
-  options: { seed: number; isFull: boolean },
+  options: { seed: number; extent: Extent },
 ): Generator<ConformanceCase> {
-  const { seed, isFull } = options;
+  const { seed, extent } = options;
   const random = new Random(seed, suite.op);
-  const choices = isFull
-    ? productOf(suite, random)
-    : pairwiseCover(suite.axes, random, minCasesPerOp);
+  const choices =
+    extent === 'cover'
+      ? pairwiseCover(suite.axes, random, minCasesPerOp)
+      : productOf(suite, extent, { seed, random });
   for (const choice of choices) yield makeCase(suite, choice, seed);
 }
 
@@ -76,10 +78,22 @@ export function caseNamed(suite: OpSuite, name: string, seed: number): Conforman
   return makeCase(suite, Object.fromEntries(chosen), seed);
 }
 
-function* productOf(suite: OpSuite, random: Random): Generator<Combination<Axes>> {
-  const { axes, productAxes = Object.keys(axes) } = suite;
-  const chosenFrom = Object.fromEntries(productAxes.map((axis) => [axis, axes[axis]]));
-  for (const choice of fullProduct(chosenFrom)) {
+/** How many cases of a suite's product a run of it took. */
+export function describeCases(suite: OpSuite, numCases: number): string {
+  return describePart(numCases, crossedAxes(suite));
+}
+
+function crossedAxes({ axes, productAxes = Object.keys(axes) }: OpSuite): Axes {
+  return Object.fromEntries(productAxes.map((axis) => [axis, axes[axis]]));
+}
+
+function* productOf(
+  suite: OpSuite,
+  extent: 'share' | 'all',
+  { seed, random }: { seed: number; random: Random },
+): Generator<Combination<Axes>> {
+  const { axes } = suite;
+  for (const choice of productPart(crossedAxes(suite), extent, seed)) {
     const values = Object.entries(axes).map(([axis, all]) => [
       axis,
       axis in choice ? choice[axis] : random.pick(all),

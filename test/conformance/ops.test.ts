@@ -1,12 +1,13 @@
 import { Device } from '../../lib/device/index.js';
 import { allSuites } from './all-suites.js';
-import { casesOf, minCasesPerOp } from './conformance-case.js';
+import { casesOf, describeCases, minCasesPerOp } from './conformance-case.js';
+import { extentOfThisRun } from './extent.js';
 import { seedOfThisRun } from './random.js';
 
 const seed = seedOfThisRun();
-const isFull = process.env.PA_FULL === '1';
+const extent = extentOfThisRun();
 const isas = Device.availableIsas();
-const timeoutMs = isFull ? 7_200_000 : 600_000;
+const timeoutMs = extent === 'cover' ? 600_000 : 7_200_000;
 /** Failures that are shown in full. */
 const maxShown = 3;
 
@@ -24,7 +25,7 @@ describe(`every op agrees with its float64 reference (PA_SEED=${seed})`, () => {
     async (_, suite) => {
       const failures: string[] = [];
       let numCases = 0;
-      for (const conformanceCase of casesOf(suite, { seed, isFull })) {
+      for (const conformanceCase of casesOf(suite, { seed, extent })) {
         numCases++;
         for (const device of devices) {
           await conformanceCase.run(device).catch((error: Error) => failures.push(error.message));
@@ -33,6 +34,9 @@ describe(`every op agrees with its float64 reference (PA_SEED=${seed})`, () => {
       if (failures.length > 0) {
         const shown = failures.slice(0, maxShown).join('\n\n');
         throw new Error(`${failures.length} runs failed; the first ones:\n\n${shown}`);
+      }
+      if (extent !== 'cover') {
+        console.info(`${suite.op}: ${describeCases(suite, numCases)}, seed ${seed}`);
       }
       expect(numCases).toBeGreaterThanOrEqual(minCasesPerOp);
     },

@@ -29,7 +29,7 @@ export async function runConformance(commandLine: readonly string[]): Promise<nu
     if (suite.op !== wantedOp) continue;
     const cases =
       values.case === undefined
-        ? casesOf(suite, { seed, isFull: values.all })
+        ? casesOf(suite, { seed, extent: values.all ? 'all' : 'cover' })
         : [caseNamed(suite, values.case, seed)];
     await runCases(suite.op, cases, device, total);
   }

@@ -41,7 +41,7 @@ describe(`every instruction set and number of threads gives the same bits (PA_SE
   test.each(allSuites.map((suite) => [suite.op, suite] as const))(
     '%s',
     async (_, suite) => {
-      for (const { name, trial } of casesOf(suite, { seed, isFull: false })) {
+      for (const { name, trial } of casesOf(suite, { seed, extent: 'cover' })) {
         // Ops that only move numbers are exact on every instruction set: ops.test.ts.
         const movesOnly = arithmetic[suite.op as keyof typeof arithmetic] === 0;
         const [first, ...others] = movesOnly ? devices.slice(0, 3) : devices;

@@ -1,11 +1,7 @@
 import { Device, type Isa } from '../../lib/device/index.js';
 import type { StepBatch } from '../../lib/engine/index.js';
-import {
-  type Axes,
-  type Combination,
-  fullProduct,
-  pairwiseCover,
-} from '../conformance/pairwise.js';
+import { extentOfThisRun, productPart } from '../conformance/extent.js';
+import { type Axes, type Combination, pairwiseCover } from '../conformance/pairwise.js';
 import { Random } from '../conformance/random.js';
 import { DeviceEngine } from './device-engine.js';
 import { type Answered, IdentityTraffic, numRowsOf } from './identity-traffic.js';
@@ -27,9 +23,10 @@ export function identityAxes() {
 
 export type IdentityCase = Combination<ReturnType<typeof identityAxes>>;
 
-/** A pairwise cover, with at least `minCases` cases; the full product where `PA_FULL` is set. */
-export function identityCases(minCases: number): IdentityCase[] {
-  if (process.env.PA_FULL !== undefined) return [...fullProduct(identityAxes())];
+/** A pairwise cover, with at least `minCases` cases, or what of the product `PA_FULL` asks for. */
+export function identityCases(minCases: number, seed: number): IdentityCase[] {
+  const extent = extentOfThisRun();
+  if (extent !== 'cover') return productPart(identityAxes(), extent, seed);
   return pairwiseCover(identityAxes(), new Random(1, 'identity'), minCases);
 }
 

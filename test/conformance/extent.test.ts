@@ -1,0 +1,32 @@
+import { describePart, numShares, productPart } from './extent.js';
+import { fullProduct } from './pairwise.js';
+
+const axes = { first: [1, 2, 3], second: ['a', 'b'], third: [true, false, undefined, null] };
+const all = [...fullProduct(axes)];
+const sorted = (combinations: readonly unknown[]) =>
+  combinations.map((c) => JSON.stringify(Object.values(c as object))).toSorted();
+
+describe('the part of a product that a run takes', () => {
+  test('is all of it where all is asked for', () => {
+    expect(productPart(axes, 'all', 5)).toEqual(all);
+  });
+
+  test.each([0, 7, 2 ** 31 - 2])(
+    'is everything in as many runs as shares, from seed %i',
+    (seed) => {
+      const shares = Array.from({ length: numShares }, (_, i) =>
+        productPart(axes, 'share', seed + i),
+      );
+      expect(sorted(shares.flat())).toEqual(sorted(all));
+      for (const share of shares) expect(share).toHaveLength(all.length / numShares);
+    },
+  );
+
+  test('is the same again for the same seed', () => {
+    expect(productPart(axes, 'share', 3)).toEqual(productPart(axes, 'share', 3));
+  });
+
+  test('is named with its number of cases', () => {
+    expect(describePart(6, axes)).toBe('6 of 24 cases');
+  });
+});
