@@ -51,9 +51,9 @@ describe('the small runner', () => {
 
   test('leaves out the hooks of a suite of which nothing runs', async () => {
     const calls: string[] = [];
-    const all = await results(({ describe: suite, test: it, beforeAll: before }) => {
+    const all = await results(({ describe: suite, test: it, ...hooks }) => {
       suite('s', () => {
-        before(() => calls.push('before'));
+        hooks.beforeAll(() => calls.push('before'));
         it.skip('t', () => {});
       });
     });
@@ -62,9 +62,9 @@ describe('the small runner', () => {
   });
 
   test('counts a failed beforeAll, and runs nothing behind it', async () => {
-    const all = await results(({ describe: suite, test: it, beforeAll: before }) => {
+    const all = await results(({ describe: suite, test: it, ...hooks }) => {
       suite('s', () => {
-        before(() => Promise.reject(new Error('no device')));
+        hooks.beforeAll(() => Promise.reject(new Error('no device')));
         it('t', () => {});
       });
     });
