@@ -28,6 +28,11 @@ constexpr size_t kGuardBytes = 1024;    // on each side
 constexpr size_t kGapBytes = 64 << 10;  // unmapped, between allocations
 constexpr size_t kPoisonedBytes = 64 << 20;
 constexpr int kPoison = 0xFF;
+#if defined(PA_EMULATION_CHECK)
+constexpr size_t kReservedBytes = size_t(1) << 38;  // its shadow is 16 times as large
+#else
+constexpr size_t kReservedBytes = size_t(1) << 40;
+#endif
 
 struct Memory {
   std::mutex mutex;
@@ -43,7 +48,7 @@ Memory& memory() {
 }
 
 void reserve(Memory& region) {
-  for (size_t bytes = size_t(1) << 40; bytes >= (size_t(1) << 33); bytes /= 2) {
+  for (size_t bytes = kReservedBytes; bytes >= (size_t(1) << 33); bytes /= 2) {
     void* const mapped =
         mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (mapped == MAP_FAILED) continue;
@@ -92,7 +97,6 @@ void* allocate_device(size_t bytes) {
   if (bytes <= kPoisonedBytes) std::memset(data, kPoison, bytes);
   ASAN_POISON_MEMORY_REGION(start, kGuardBytes);
   ASAN_POISON_MEMORY_REGION(data + bytes, mapped - kGuardBytes - bytes);
-  hooks::region(data, bytes, hooks::Region::kUninitialised);
   region.live[data] = bytes;
   return data;
 }
@@ -109,7 +113,7 @@ void free_device(void* data) {
   }
   char* const start = found->first - kGuardBytes;
   region.live.erase(found);
-  hooks::region(data, bytes, hooks::Region::kFreed);
+  hooks::forget(start, mapped_bytes(bytes));
   ASAN_UNPOISON_MEMORY_REGION(start, kGuardBytes);
   ASAN_UNPOISON_MEMORY_REGION(start + kGuardBytes + bytes,
                               mapped_bytes(bytes) - kGuardBytes - bytes);
@@ -136,6 +140,11 @@ bool has_intact_guards(const void* data) {
   std::lock_guard<std::mutex> lock(region.mutex);
   const auto found = region.live.find(static_cast<char*>(const_cast<void*>(data)));
   return found != region.live.end() && are_guards_intact(found->first, found->second);
+}
+
+DeviceRange device_range() {
+  const Memory& region = memory();
+  return {region.base, region.bytes};
 }
 
 std::string describe_device_address(const void* address) {

@@ -52,6 +52,10 @@ void fault(const char* format, ...) {
   _exit(kFaultExitCode);
 }
 
+#if !defined(PA_EMULATION_CHECK)
+u32 num_reports() { return 0; }
+#endif
+
 void report_crashes() {
 #if !defined(__SANITIZE_ADDRESS__)
   // Its own stack: the address may be a fiber's guard page.

@@ -235,7 +235,7 @@ const char* run(const Launch& launch) {
       std::swap(work.permutation[i - 1], work.permutation[(state >> 33) % i]);
     }
   }
-  hooks::begin_launch(*launch.kernel, work.launch.params, work.num_ctas);
+  hooks::begin_launch();
 #if defined(PA_EMULATION_CHECK)
   const u32 num_threads = 1;
 #else

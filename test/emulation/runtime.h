@@ -56,6 +56,10 @@ bool is_device_memory(const void* data, size_t bytes);
 // Whether the guards of the allocation at `data` are untouched.
 bool has_intact_guards(const void* data);
 
+// Races, unwritten reads and accesses outside arrays reported so far; 0 in builds without the
+// check.
+u32 num_reports();
+
 // Prints kernel, CTA and thread when a kernel touches unmapped memory. For test programs: it takes
 // over SIGSEGV and SIGBUS.
 void report_crashes();

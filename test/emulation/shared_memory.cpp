@@ -31,12 +31,15 @@ char* carve(Cta& cta, const SharedArray* array, size_t bytes, size_t alignment) 
     fault("shared memory: %zu bytes do not fit beside %zu", bytes, cta.arena_used);
   }
   char* const data = cta.arena + start;
-  ASAN_UNPOISON_MEMORY_REGION(cta.arena + cta.arena_used, start + bytes - cta.arena_used);
-  std::memset(cta.arena + cta.arena_used, kPoison, start + bytes + kRedzoneBytes - cta.arena_used);
-  ASAN_POISON_MEMORY_REGION(cta.arena + cta.arena_used, start - cta.arena_used);
+  char* const gap = cta.arena + cta.arena_used;
+  const size_t gap_bytes = size_t(data - gap);
+  ASAN_UNPOISON_MEMORY_REGION(gap, gap_bytes + bytes + kRedzoneBytes);
+  std::memset(gap, kPoison, gap_bytes + bytes + kRedzoneBytes);
+  ASAN_POISON_MEMORY_REGION(gap, gap_bytes);
+  ASAN_POISON_MEMORY_REGION(data + bytes, kRedzoneBytes);
   cta.arena_used = start + bytes;
   cta.pieces.push_back({array, data, bytes});
-  hooks::region(data, bytes, hooks::Region::kUninitialised);
+  hooks::shared_region(cta.arena, data, bytes, hooks::Region::kUninitialised);
   return data;
 }
 
@@ -58,7 +61,7 @@ void release_shared_memory(Cta& cta) {
 void reset_shared_memory(Cta& cta, size_t dynamic_bytes) {
   if (cta.arena == nullptr) create_arena(cta);
   ASAN_UNPOISON_MEMORY_REGION(cta.arena, kArenaBytes);
-  hooks::region(cta.arena, kArenaBytes, hooks::Region::kFreed);
+  hooks::shared_region(cta.arena, cta.arena, cta.arena_used, hooks::Region::kFreed);
   ASAN_POISON_MEMORY_REGION(cta.arena, kArenaBytes);
   cta.pieces.clear();
   cta.arena_used = kArenaStart - kRedzoneBytes;

@@ -47,7 +47,8 @@ DEVICE void sync_only(const SpeedParams& params) {
 DEVICE void copy_only(const SpeedParams& params) {
   CU_DYNAMIC_SHARED(char, tile);
   for (i32 i = 0; i < params.count; ++i) {
-    ptx::cp_async16(ptx::shared_address(tile + threadIdx.x * 16), params.out, true);
+    const u32 stage = u32(i % 2) * blockDim.x;
+    ptx::cp_async16(ptx::shared_address(tile + (stage + threadIdx.x) * 16), params.out, true);
     ptx::cp_async_commit();
     ptx::cp_async_wait<1>();
   }

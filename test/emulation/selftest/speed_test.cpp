@@ -24,7 +24,7 @@ void measure(const char* kernel, const char* unit, i32 per_count, bool is_per_wa
   const emulation::DeviceArray<f32> out(kCtas * kThreads, 0.0f);
   emulation::EmulatedLauncher launcher;
   const SpeedParams params = {out.data(), kCount};
-  const cuda::Grid grid = {.x = kCtas, .threads = kThreads, .shared_bytes = kThreads * 16};
+  const cuda::Grid grid = {.x = kCtas, .threads = kThreads, .shared_bytes = kThreads * 32};
   double best = 1e30;
   for (int i = 0; i < 3; ++i) {
     const double start = cpu_ns();
