@@ -92,8 +92,8 @@ TEST("rms_norm: a row has the same bits alone, among others, and where it starts
     const std::vector<f32> expected(all.begin() + i64(dim) * 3, all.begin() + i64(dim) * 4);
     CHECK(run_norm(one, row, {}, weight).out == expected);
 
-    std::vector<f32> shifted = {NAN};  // x starts 4 bytes into its array
-    shifted.insert(shifted.end(), row.begin(), row.end());
+    std::vector<f32> shifted(dim + 1, NAN);  // x starts 4 bytes into its array
+    std::copy(row.begin(), row.end(), shifted.begin() + 1);
     const DeviceArray<f32> device_x(shifted), device_weight(weight), out(dim);
     run_op(cuda::rms_norm, RmsNormParams{.out = out.data(),
                                          .x = device_x.data() + 1,
