@@ -18,30 +18,77 @@ Napi::Value AvailableIsas(const Napi::CallbackInfo& info) {
   return isas;
 }
 
-// open_cpu_backend        addon/cpu/cpu_backend.cpp
-// lib/device/native.ts    openDevice(o: { isa, threads, onCompletions }): NativeDevice
-Napi::Value OpenDevice(const Napi::CallbackInfo& info) {
-  const Fields options(info[0]);
-  const int threads = static_cast<int>(options.count("threads", 4096));
+// A device on `backend`, whose onCompletions `options` has.
+Napi::Value make_device(const Fields& options, std::unique_ptr<Backend> backend,
+                        const Status& status) {
+  throw_if_failed(options.env(), status);
   if (!options.value("onCompletions").IsFunction()) options.refuse("onCompletions", "a function");
-  Status status;
-  std::unique_ptr<Backend> backend = open_cpu_backend(options.text("isa"), threads, &status);
-  throw_if_failed(info.Env(), status);
-  Environment& environment = Environment::of(info.Env());
   const auto on_completions = options.value("onCompletions").As<Napi::Function>();
-  return wrap(info.Env(),
+  Environment& environment = Environment::of(options.env());
+  return wrap(options.env(),
               std::make_shared<DeviceState>(environment, std::move(backend), on_completions));
 }
 
+// open_cpu_backend        addon/cpu/cpu_backend.cpp
+// lib/device/native.ts    openCpu(o: { isa, threads, onCompletions }): NativeDevice
+Napi::Value OpenCpu(const Napi::CallbackInfo& info) {
+  const Fields options(info[0]);
+  const int threads = static_cast<int>(options.count("threads", 4096));
+  Status status;
+  std::unique_ptr<Backend> backend = open_cpu_backend(options.text("isa"), threads, &status);
+  return make_device(options, std::move(backend), status);
+}
+
+// list_gpus               addon/cuda/cuda_backend.cpp
+// lib/device/native.ts    listGpus(): string[]
+Napi::Value ListGpus(const Napi::CallbackInfo& info) {
+  Napi::Array names = Napi::Array::New(info.Env());
+  for (const std::string& name : list_gpus()) {
+    names[names.Length()] = Napi::String::New(info.Env(), name);
+  }
+  return names;
+}
+
+// open_cuda_backend       addon/cuda/cuda_backend.cpp
+// lib/device/native.ts    openCuda(o: { index, deterministic, payloadFolders, maxBytes,
+// onCompletions }): NativeDevice
+Napi::Value OpenCuda(const Napi::CallbackInfo& info) {
+  const Fields options(info[0]);
+  CudaOptions cuda{.index = static_cast<int>(options.count("index", 4096)),
+                   .is_deterministic = options.flag("deterministic"),
+                   .payload_folders = {},
+                   .max_bytes = static_cast<size_t>(options.count("maxBytes"))};
+  const Napi::Array folders = options.value("payloadFolders").As<Napi::Array>();
+  for (u32 i = 0; i < folders.Length(); i++) {
+    cuda.payload_folders.push_back(folders.Get(i).As<Napi::String>());
+  }
+  Status status;
+  std::unique_ptr<Backend> backend = open_cuda_backend(cuda, &status);
+  return make_device(options, std::move(backend), status);
+}
+
 // Backend::info           addon/backend.h
-// lib/device/native.ts    deviceInfo(device): { backend, isa, name, threads }
+// lib/device/native.ts    deviceInfo(device): NativeDeviceInfo
 Napi::Value DeviceInfo(const Napi::CallbackInfo& info) {
-  const BackendInfo& found = device_of(info)->engine().info();
+  const Engine& engine = device_of(info)->engine();
+  const BackendInfo& found = engine.info();
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("backend", found.backend);
   result.Set("isa", found.isa);
   result.Set("name", found.name);
   result.Set("threads", found.threads);
+  result.Set("deterministic", found.is_deterministic);
+  result.Set("computeCapability", found.compute_capability);
+  result.Set("memoryBytes", static_cast<double>(found.memory_bytes));
+  result.Set("freeBytes", static_cast<double>(found.free_bytes));
+  Napi::Array weight_dtypes = Napi::Array::New(info.Env());
+  Napi::Array cache_dtypes = Napi::Array::New(info.Env());
+  for (const DType dtype : {kF32, kF16, kBF16}) {
+    if (engine.supports_weights(dtype)) weight_dtypes[weight_dtypes.Length()] = i32{dtype};
+    if (engine.supports_cache(dtype)) cache_dtypes[cache_dtypes.Length()] = i32{dtype};
+  }
+  result.Set("weightDtypes", weight_dtypes);
+  result.Set("cacheDtypes", cache_dtypes);
   return result;
 }
 
@@ -81,7 +128,9 @@ void CloseDevice(const Napi::CallbackInfo& info) {
 
 void export_device(Napi::Env env, Napi::Object exports) {
   exports.Set("availableIsas", Napi::Function::New<AvailableIsas>(env, "availableIsas"));
-  exports.Set("openDevice", Napi::Function::New<OpenDevice>(env, "openDevice"));
+  exports.Set("openCpu", Napi::Function::New<OpenCpu>(env, "openCpu"));
+  exports.Set("listGpus", Napi::Function::New<ListGpus>(env, "listGpus"));
+  exports.Set("openCuda", Napi::Function::New<OpenCuda>(env, "openCuda"));
   exports.Set("deviceInfo", Napi::Function::New<DeviceInfo>(env, "deviceInfo"));
   exports.Set("deviceCounters", Napi::Function::New<DeviceCounters>(env, "deviceCounters"));
   exports.Set("queueMarker", Napi::Function::New<QueueMarker>(env, "queueMarker"));

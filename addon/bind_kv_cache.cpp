@@ -42,7 +42,7 @@ Napi::Value CreateKvCache(const Napi::CallbackInfo& info) {
   const size_t bytes =
       static_cast<size_t>(view.num_blocks) * static_cast<size_t>(view.block_stride);
   auto cache = std::make_shared<KvCache>();
-  cache->buffer = device->engine().memory().reserve(bytes, true);
+  cache->buffer = device->engine().memory().reserve(bytes, MemoryKind::kHuge);
   cache->view = view;
   AllocateJob job({cache->buffer});
   throw_if_failed(info.Env(), device->engine().run_now(job));
@@ -65,22 +65,23 @@ void FreeKvCache(const Napi::CallbackInfo& info) {
   device_of(info)->submit(std::make_shared<FreeJob>(std::move(cache)), 0);
 }
 
-// HostBlocks::HostBlocks  addon/host_memory.cpp
+// Backend::allocate_host  addon/backend.h
 // lib/device/native.ts    allocateHostBlocks(device, cache, count): NativeHostBlocks
+//
+// Waits for the job that runs just now.
 Napi::Value AllocateHostBlocks(const Napi::CallbackInfo& info) {
   const auto cache = unwrap<KvCache>(info[1], "cache");
   const u32 count = unsigned_number(info, 2);
   if (count > kMaxI32) throw_error(info.Env(), "ERR_NATIVE", "count is too large");
-  const auto host = std::make_shared<HostBlocks>(static_cast<i32>(count), cache->view.block_stride);
-  if (host->data() == nullptr) {
-    throw_error(
-        info.Env(), "ERR_OUT_OF_MEMORY",
-        "the machine could not give " + std::to_string(host->bytes()) + " bytes of host memory");
-  }
+  Engine& engine = device_of(info)->engine();
+  const auto host = std::make_shared<HostBlocks>(engine.memory(), static_cast<i32>(count),
+                                                 cache->view.block_stride);
+  AllocateJob job({host->buffer});
+  throw_if_failed(info.Env(), engine.run_now(job));
   return wrap(info.Env(), host);
 }
 
-// HostBlocks::~HostBlocks addon/host_memory.cpp
+// Backend::free_host      addon/backend.h
 // lib/device/native.ts    freeHostBlocks(device, host): void
 void FreeHostBlocks(const Napi::CallbackInfo& info) {
   auto host = unwrap<HostBlocks>(info[1], "host");
@@ -95,10 +96,10 @@ void Transfer(const Napi::CallbackInfo& info) {
   auto cache = unwrap<KvCache>(options.value("cache"), "cache");
   auto host = unwrap<HostBlocks>(options.value("host"), "host");
   std::vector<i32> pairs = options.integers("pairs");
-  const bool fits = host->bytes() == static_cast<size_t>(host->count()) *
-                                         static_cast<size_t>(cache->view.block_stride);
+  const bool fits = host->buffer->bytes == static_cast<size_t>(host->count) *
+                                               static_cast<size_t>(cache->view.block_stride);
   for (size_t i = 0; i < pairs.size(); i++) {
-    const i32 end = i % 2 == 0 ? cache->view.num_blocks : host->count();
+    const i32 end = i % 2 == 0 ? cache->view.num_blocks : host->count;
     if (!fits || pairs[i] < 0 || pairs[i] >= end) options.refuse("pairs", "inside both sides");
   }
   auto job = std::make_shared<TransferJob>(std::move(cache), std::move(host), std::move(pairs),

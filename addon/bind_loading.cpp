@@ -13,7 +13,7 @@ void check_range(const Fields& fields, size_t available, size_t offset, size_t b
   fields.refuse("byteOffset", "inside its source");
 }
 
-// MappedFile::open        addon/host_memory.cpp
+// MappedFile::open        addon/mapped_file.cpp
 // lib/device/native.ts    mapFile(path: string): { file: NativeFile, byteLength: number }
 Napi::Value MapFile(const Napi::CallbackInfo& info) {
   if (!info[0].IsString()) throw_error(info.Env(), "ERR_NATIVE", "path is no string");
@@ -39,7 +39,7 @@ void ReadFile(const Napi::CallbackInfo& info) {
   if (into.ByteLength() > 0) std::memcpy(into.Data(), file->data() + offset, into.ByteLength());
 }
 
-// MappedFile::~MappedFile addon/host_memory.cpp
+// MappedFile::~MappedFile addon/mapped_file.cpp
 // lib/device/native.ts    unmapFile(file): void
 void UnmapFile(const Napi::CallbackInfo& info) {
   handle_of<MappedFile>(info[0], "file").value.reset();
@@ -79,7 +79,7 @@ Napi::Value LoadWeight(const Napi::CallbackInfo& info) {
   if (out_dim > kMaxI32) options.refuse("parts", "small enough for 32-bit rows");
   Engine& engine = device->engine();
   const size_t bytes = engine.packed_bytes(dtype, static_cast<i32>(out_dim), in_dim);
-  const std::shared_ptr<Buffer> weight = engine.memory().reserve(bytes, true);
+  const std::shared_ptr<Buffer> weight = engine.memory().reserve(bytes, MemoryKind::kHuge);
   device->submit(std::make_shared<LoadWeightJob>(weight, dtype, in_dim, std::move(rows)),
                  unsigned_number(info, 2));
   Napi::Object result = Napi::Object::New(info.Env());

@@ -7,7 +7,7 @@ set(PA_CORE_SOURCES
   buffer_jobs.cpp
   direct_jobs.cpp
   engine.cpp
-  host_memory.cpp
+  mapped_file.cpp
   index_checks.cpp
   load_jobs.cpp
   memory.cpp

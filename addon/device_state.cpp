@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "environment.h"
+#include "handles.h"
 
 namespace {
 
@@ -54,7 +55,7 @@ void DeviceState::expect_one() {
 }
 
 void DeviceState::deliver(Napi::Env env, const std::vector<Completion>& completions) {
-  Napi::Array batch = Napi::Array::New(env, completions.size() * 3);
+  Napi::Array batch = Napi::Array::New(env, completions.size() * 4);
   u32 place = 0;
   for (const Completion& completion : completions) {
     const Job& job = *completion.job;
@@ -69,6 +70,7 @@ void DeviceState::deliver(Napi::Env env, const std::vector<Completion>& completi
     batch[place++] = Napi::Number::New(env, job.id);
     batch[place++] = is_ok ? env.Null() : Napi::String::New(env, job.status.code());
     batch[place++] = is_ok ? env.Null() : Napi::String::New(env, job.status.message());
+    batch[place++] = cuda_failure(env, job.status);
     if (job.id == close_id_) engine_.join();
   }
   num_unfinished_ -= static_cast<int>(completions.size());

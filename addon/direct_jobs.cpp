@@ -11,6 +11,7 @@ Status RunOpJob::run(Engine& engine) {
   if (op_.rows.count == 0) return Status::ok();
   status = check_indices(op_, engine.backend());
   if (status.is_ok()) status = op_.run(engine.backend());
+  if (status.is_ok()) status = engine.backend().finish();
   if (status.is_ok()) count(engine);
   return status;
 }

@@ -39,6 +39,7 @@ class Engine {
 
   // Any thread.
   bool is_cancelled() const { return is_cancelled_.load(std::memory_order_relaxed); }
+  const std::atomic<bool>& cancel_flag() const { return is_cancelled_; }
   const BackendInfo& info() const { return info_; }
   Counters& counters() { return counters_; }
   Memory& memory() { return *memory_; }
@@ -47,8 +48,10 @@ class Engine {
   size_t packed_bytes(DType dtype, i32 out_dim, i32 in_dim) const {
     return backend_->packed_bytes(dtype, out_dim, in_dim);
   }
+  bool supports_weights(DType dtype) const { return backend_->supports_weights(dtype); }
+  bool supports_cache(DType dtype) const { return backend_->supports_cache(dtype); }
 
-  // Engine thread.
+  // Engine thread; transfers move blocks on theirs.
   Backend& backend() { return *backend_; }
   TransferThread& transfers() { return transfers_; }
 

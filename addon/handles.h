@@ -42,8 +42,24 @@ struct Handle {
   throw error;
 }
 
+// What CudaError in lib/errors.ts carries beside code and message, or null. Mirrors
+// NativeCudaFailure in lib/device/native.ts.
+inline Napi::Value cuda_failure(Napi::Env env, const Status& status) {
+  const CudaFailure* failure = status.cuda_failure();
+  if (failure == nullptr) return env.Null();
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("cudaCode", Napi::Number::New(env, failure->code));
+  object.Set("call", Napi::String::New(env, failure->call));
+  object.Set("kernel", Napi::String::New(env, failure->kernel));
+  return object;
+}
+
 inline void throw_if_failed(Napi::Env env, const Status& status) {
-  if (!status.is_ok()) throw_error(env, status.code(), status.message());
+  if (status.is_ok()) return;
+  Napi::Error error = Napi::Error::New(env, status.message());
+  error.Set("code", Napi::String::New(env, status.code()));
+  error.Set("cuda", cuda_failure(env, status));
+  throw error;
 }
 
 // What a finalizer that finds something unfreed counts.

@@ -10,20 +10,13 @@ struct KvCache {
   KvCacheView view;  // data is null; ops get the buffer's pointer when they are bound
 };
 
-// Host memory of `count` blocks, zeroed. Freed by whoever lets go last, on any thread.
-class HostBlocks {
- public:
-  HostBlocks(i32 count, i64 block_bytes);
-  ~HostBlocks();
-  HostBlocks(const HostBlocks&) = delete;
-  HostBlocks& operator=(const HostBlocks&) = delete;
+// Room in host memory for `count` whole blocks, zeroed; goes back like any buffer of the device.
+struct HostBlocks {
+  HostBlocks(Memory& memory, i32 count, i64 block_bytes)
+      : count(count),
+        buffer(memory.reserve(static_cast<size_t>(count) * static_cast<size_t>(block_bytes),
+                              MemoryKind::kHost)) {}
 
-  u8* data() const { return data_; }  // null when out of memory
-  size_t bytes() const { return bytes_; }
-  i32 count() const { return count_; }
-
- private:
-  const i32 count_;
-  const size_t bytes_;
-  u8* data_ = nullptr;
+  const i32 count;
+  const std::shared_ptr<Buffer> buffer;
 };

@@ -36,6 +36,9 @@ class StepJob;
 class Program {
  public:
   Program(std::shared_ptr<Memory> memory, ProgramSpec spec);
+  ~Program();
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
 
   // JavaScript thread too: constant.
   const ProgramLimits& limits() const { return spec_.limits; }
@@ -53,21 +56,28 @@ class Program {
  private:
   Status bind_ops();
   Status prepare(Engine& engine, const StepInput& input);
+  void choose_rows(Backend& backend, const StepInput& input);
+  Status copy_blocks(Backend& backend, i32 num_copies);
   Status run_ops(Engine& engine, const StepInput& input);
-  Status run_op(Backend& backend, const Op& op, const StepInput& input);
-  Status write_result(Engine& engine, const StepInput& input, std::vector<u8>& result);
-  Status download_samples(Backend& backend, const ResultLayout& layout, i32 num_rows,
-                          bool has_digests, u8* result);
+  Status run_each_op(Engine& engine);
+  Status run_op(Backend& backend, const Op& op);
+  Status download_result(Backend& backend, const StepInput& input, std::vector<u8>& result);
+  Status download_samples(Backend& backend, const ResultLayout& layout, i32 num_rows, u8* result);
+  void write_counters(std::vector<u8>& result) const;
   void bind_sample_op();
   void keep_samples(const u8* samples, i32 num_rows);
 
   const std::shared_ptr<Memory> memory_;
+  const u64 id_;  // of its recordings; never used twice
   ProgramSpec spec_;
   const StepLayout layout_;
   StepDerivation derivation_;
   SamplingSlots slots_;
   std::shared_ptr<Buffer> draws_;  // what the sample op writes, laid out by draws_layout_
-  const ResultLayout draws_layout_;
+  std::vector<u8> host_draws_;     // and brought to the host as one piece
+  ResultLayout draws_layout_;      // of the step under way: of as many rows as its ops have
+  StepExtents extents_;            // of the step under way, padding included
+  i32 recorded_rows_ = 0;          // of the step under way; 0: it is not recorded
   PreviousSamples previous_;
   StepCounts counts_;
   bool is_bound_ = false;

@@ -91,7 +91,7 @@ ProgramSpec read_program(const Fields& o, Memory& memory) {
   spec.sections = read_sections(o.object("sections"), spec.limits);
   if (o.has("kvCache")) spec.kv_cache = unwrap<KvCache>(o.value("kvCache"), "kvCache");
   const StepLayout layout(spec.limits);
-  spec.arena = memory.reserve(static_cast<size_t>(o.count("arenaBytes")), true);
+  spec.arena = memory.reserve(static_cast<size_t>(o.count("arenaBytes")), MemoryKind::kHuge);
   spec.step_tensors = memory.reserve(layout.bytes);
   const i32 num_blocks = spec.kv_cache == nullptr ? 1 : spec.kv_cache->view.num_blocks;
   spec.tables = std::make_unique<BlockTables>(memory.shared_from_this(), spec.limits.max_table_rows,

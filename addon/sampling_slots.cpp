@@ -69,17 +69,27 @@ Status SamplingSlots::draw(Backend& backend, SampleParams params, const i32* row
   params.num_slots = static_cast<i32>(slots_.size());
   const i32 num_rows = params.num_rows;
   for (i32 first = 0, end = 0; first < num_rows; first = end) {
-    batch_++;
-    for (; end < num_rows; end++) {
-      if (row_slots[end] < 0) continue;
-      u64& last_batch = slots_[static_cast<size_t>(row_slots[end])].last_batch;
-      if (last_batch == batch_) break;
-      last_batch = batch_;
-    }
+    end = end_of_batch(row_slots, first, num_rows);
     const Status status = backend.sample(rows_of(params, first, end));
     if (!status.is_ok()) return status;
   }
   return Status::ok();
+}
+
+bool SamplingSlots::are_distinct(const i32* row_slots, i32 num_rows) {
+  return end_of_batch(row_slots, 0, num_rows) == num_rows;
+}
+
+// The first row after `first` whose slot another one since `first` has.
+i32 SamplingSlots::end_of_batch(const i32* row_slots, i32 first, i32 num_rows) {
+  batch_++;
+  for (i32 row = first; row < num_rows; row++) {
+    if (row_slots[row] < 0) continue;
+    u64& last_batch = slots_[static_cast<size_t>(row_slots[row])].last_batch;
+    if (last_batch == batch_) return row;
+    last_batch = batch_;
+  }
+  return num_rows;
 }
 
 Status SamplingSlots::check(const i32* row_slots, i32 num_rows) const {

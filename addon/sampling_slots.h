@@ -29,18 +29,21 @@ class SamplingSlots {
   // slot draw in order, each seeing the counts of those before: a batch ends where a slot comes
   // again.
   Status draw(Backend& backend, SampleParams params, const i32* row_slots);
+  // Whether no slot comes twice, so that draw() is one batch; -1 names none.
+  bool are_distinct(const i32* row_slots, i32 num_rows);
   // Whether every slot that `row_slots` names can draw; -1 names none.
   Status check(const i32* row_slots, i32 num_rows) const;
 
  private:
   struct Slot {
     Status status;
-    u64 last_batch = 0;  // of draw()
+    u64 last_batch = 0;  // of end_of_batch()
     std::shared_ptr<Buffer> output_counts;
     std::shared_ptr<Buffer> in_prompt;
     std::shared_ptr<Buffer> bias;  // ids, then values
   };
 
+  i32 end_of_batch(const i32* row_slots, i32 first, i32 num_rows);
   Status upload_counts(Backend& backend, Slot& slot, const SlotSetting& setting);
   Status upload_bias(Backend& backend, Slot& slot, const SlotSetting& setting);
   Status ensure(std::shared_ptr<Buffer>& buffer, size_t bytes);

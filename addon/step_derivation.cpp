@@ -38,6 +38,35 @@ Status StepDerivation::derive(const StepInput& input, const BlockTables& tables,
   return status;
 }
 
+bool StepDerivation::is_pure_decode(const StepInput& input) const {
+  const StepHeader& header = input.header();
+  const i32 num_seqs = header.num_seqs;
+  if (num_seqs == 0 || header.num_tokens != num_seqs || header.num_logit_rows != num_seqs) {
+    return false;
+  }
+  const i32* starts = input.query_start();
+  for (i32 s = 0; s < num_seqs; s++) {
+    if (starts[s + 1] != s + 1) return false;
+  }
+  return true;
+}
+
+void StepDerivation::pad(i32 num_rows, i32 num_padded) {
+  const auto fill = [&](StepField name, i32 value) {
+    std::fill(field(name) + num_rows, field(name) + num_padded, value);
+  };
+  fill(StepField::kTokenIds, 0);
+  fill(StepField::kPositions, 0);
+  fill(StepField::kSlotMapping, -1);
+  fill(StepField::kTableRows, 0);
+  fill(StepField::kContextLens, 0);
+  fill(StepField::kLogitRows, 0);
+  fill(StepField::kLogitSlots, -1);
+  fill(StepField::kSamplePositions, 0);
+  i32* const starts = field(StepField::kQueryStart);
+  std::fill(starts + num_rows + 1, starts + num_padded + 1, num_rows);
+}
+
 Status StepDerivation::check_sequences(const StepInput& input, const BlockTables& tables) const {
   const StepHeader& header = input.header();
   const i32* starts = input.query_start();

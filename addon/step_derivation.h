@@ -31,6 +31,12 @@ class StepDerivation {
   // Checks `input` and fills host(). The tables must have the step's changes already.
   Status derive(const StepInput& input, const BlockTables& tables, const PreviousSamples& previous);
 
+  // Whether the step runs one row of each sequence and gives logits of each.
+  bool is_pure_decode(const StepInput& input) const;
+  // Appends rows to a pure-decode step of `num_rows`, up to `num_padded`, as sequences without
+  // tokens: they compute on token 0, write no K/V, attend to nothing and draw nothing.
+  void pad(i32 num_rows, i32 num_padded);
+
   const u8* host() const { return host_.data(); }  // [layout.bytes]
   const StepCounts& counts() const { return counts_; }
   const i32* field(StepField field) const {

@@ -22,17 +22,13 @@ void TransferJob::let_go() {
 }
 
 Status TransferJob::move_blocks(Engine& engine) {
-  const i64 block_bytes = cache_->view.block_stride;
-  u8* const blocks = static_cast<u8*>(cache_->buffer->data);
-  for (size_t i = 0; i < pairs_.size(); i += 2) {
-    if (engine.is_cancelled()) return Status::error("ERR_CLOSED", "the device was closed");
-    u8* block = blocks + pairs_[i] * block_bytes;
-    u8* host_block = host_->data() + pairs_[i + 1] * block_bytes;
-    const Status status = is_to_host_ ? engine.backend().download(host_block, block, block_bytes)
-                                      : engine.backend().upload(block, host_block, block_bytes);
-    if (!status.is_ok()) return status;
-  }
-  return Status::ok();
+  return engine.backend().transfer_blocks({.blocks = cache_->buffer->data,
+                                           .block_bytes = cache_->view.block_stride,
+                                           .host = host_->buffer->data,
+                                           .pairs = pairs_.data(),
+                                           .num_pairs = static_cast<i32>(pairs_.size() / 2),
+                                           .to_host = is_to_host_,
+                                           .cancelled = &engine.cancel_flag()});
 }
 
 void TransferThread::submit(std::shared_ptr<TransferJob> job) {

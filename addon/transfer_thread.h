@@ -23,7 +23,7 @@ class TransferJob final : public Job {
   bool is_handed_over() const override { return true; }
 
   bool is_to_host() const { return is_to_host_; }
-  // Transfer thread. Moves the blocks; stops between two of them when the engine is cancelled.
+  // Transfer thread. Moves the blocks; stops early when the engine is cancelled.
   Status move_blocks(Engine& engine);
 
  private:

@@ -32,6 +32,10 @@ export const errorCodes = {
     'a step, table change, copy or transfer names a block or slot outside the KV cache, or the null block where a real one is needed',
   ERR_PREVIOUS_STEP_FAILED: 'a step takes tokens from the samples of a step that failed',
   ERR_CUDA_UNAVAILABLE: "`backend: 'cuda'` was asked for and no GPU can be used",
+  ERR_CUDA: 'a CUDA call or a kernel failed',
+  ERR_DEVICE_LOST: 'an earlier CUDA error left the GPU unusable; nothing runs on it any more',
+  ERR_UNSUPPORTED_GPU: 'there are kernels, but none that this GPU runs',
+  ERR_UNSUPPORTED_DTYPE: 'the backend has no kernels for weights or KV caches of a dtype',
   ERR_ISA_UNAVAILABLE: 'this machine cannot run the instruction set that was asked for',
   ERR_ADDON_UNAVAILABLE:
     "the native addon was not found or could not be loaded; the error's `cause` says why",
@@ -128,6 +132,24 @@ export class PinBudgetError extends EngineError {
       'ERR_PIN_BUDGET',
       `the pin needs ${numNeeded} more blocks; ${numPinned} of at most ${maxPinned} are pinned`,
     );
+  }
+}
+
+/** Thrown when CUDA refused or failed; `code` is `ERR_CUDA`, or the consequence that it had. */
+export class CudaError extends EngineError {
+  override readonly name = 'CudaError';
+
+  constructor(
+    message: string,
+    /** CUresult of the driver, or the status of cuBLASLt. */
+    readonly cudaCode: number,
+    /** The function that gave it. */
+    readonly call: string,
+    /** The kernel that was launched; empty where none was. */
+    readonly kernel: string,
+    code: ErrorCode = 'ERR_CUDA',
+  ) {
+    super(code, message);
   }
 }
 

@@ -1,4 +1,4 @@
-import { type CompletionBatch, nativeError } from './native.js';
+import { type CompletionBatch, type NativeCudaFailure, nativeError } from './native.js';
 
 interface Waiting {
   readonly resolve: () => void;
@@ -24,13 +24,14 @@ export class Completions {
 
   /** Settles what the addon reports; called by the addon, once per batch. */
   readonly settle = (batch: CompletionBatch): void => {
-    for (let i = 0; i < batch.length; i += 3) {
+    for (let i = 0; i < batch.length; i += 4) {
       const id = batch[i] as number;
       const waiting = this.#waiting.get(id);
       if (waiting === undefined) continue;
       this.#waiting.delete(id);
-      if (batch[i + 1] === null) waiting.resolve();
-      else waiting.reject(nativeError(batch[i + 1] as string, batch[i + 2] as string));
+      const [code, message] = [batch[i + 1] as string | null, batch[i + 2] as string];
+      if (code === null) waiting.resolve();
+      else waiting.reject(nativeError(code, message, batch[i + 3] as NativeCudaFailure | null));
     }
   };
 }

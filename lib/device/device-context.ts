@@ -1,18 +1,63 @@
-import { EngineError } from '../errors.js';
+import { EngineError, InvalidArgumentError } from '../errors.js';
 import { Completions } from './completions.js';
-import { type NativeAddon, type NativeDevice, nativeAddon } from './native.js';
+import { type DType, dtypeOfCode } from './dtype.js';
+import {
+  type CompletionBatch,
+  type NativeAddon,
+  type NativeDevice,
+  nativeAddon,
+} from './native.js';
+
+/** What a device turned out to be. */
+export interface DeviceInfo {
+  readonly backend: 'cpu' | 'cuda';
+  /** Instruction set, or the architecture that the GPU's kernels were compiled for. */
+  readonly isa: string;
+  /** Processor or GPU. */
+  readonly name: string;
+  readonly threads: number;
+  /** Whether a row has the same bits whatever runs beside it. */
+  readonly deterministic: boolean;
+  /** Of the GPU, such as `'9.0'`; undefined on the CPU. */
+  readonly computeCapability: string | undefined;
+  /** Of the GPU, or the `maxBytes` that it was opened with; undefined on the CPU. */
+  readonly memoryBytes: number | undefined;
+  /** Types that weights can be kept in. */
+  readonly weightDtypes: readonly DType[];
+  /** Types that a KV cache can have. */
+  readonly cacheDtypes: readonly DType[];
+}
+
+/** Opens the backend that a device stands on. */
+export type OpenNative = (
+  native: NativeAddon,
+  onCompletions: (batch: CompletionBatch) => void,
+) => NativeDevice;
 
 /** What everything that lives on one device shares. JavaScript thread only. */
 export class DeviceContext {
   readonly native: NativeAddon;
   readonly completions = new Completions();
+  readonly info: DeviceInfo;
+  /** GPU memory that was free when the device was opened; undefined on the CPU. */
+  readonly freeBytes: number | undefined;
   readonly #handle: NativeDevice;
   isClosed = false;
 
-  constructor(isa: string, threads: number) {
+  /** @throws {EngineError} `ERR_ADDON_UNAVAILABLE`, and what `open` throws */
+  constructor(open: OpenNative) {
     this.native = nativeAddon();
-    const onCompletions = this.completions.settle;
-    this.#handle = this.native.openDevice({ isa, threads, onCompletions });
+    this.#handle = open(this.native, this.completions.settle);
+    const { freeBytes, weightDtypes, cacheDtypes, ...info } = this.native.deviceInfo(this.#handle);
+    this.freeBytes = info.backend === 'cuda' ? freeBytes : undefined;
+    this.info = {
+      ...info,
+      backend: info.backend as DeviceInfo['backend'],
+      computeCapability: info.computeCapability || undefined,
+      memoryBytes: info.backend === 'cuda' ? info.memoryBytes : undefined,
+      weightDtypes: weightDtypes.map(dtypeOfCode),
+      cacheDtypes: cacheDtypes.map(dtypeOfCode),
+    };
   }
 
   /** @throws {EngineError} `ERR_CLOSED` after `close()` */
@@ -24,6 +69,24 @@ export class DeviceContext {
   /** @throws {EngineError} `ERR_CLOSED` after `close()` */
   assertOpen(): void {
     if (this.isClosed) throw new EngineError('ERR_CLOSED', 'the device is closed');
+  }
+
+  /**
+   * Refuses a dtype that the backend has no kernels for.
+   *
+   * @param what `'weights'` or `'caches'`
+   * @throws {InvalidArgumentError} `ERR_UNSUPPORTED_DTYPE` naming those it has
+   */
+  assertSupports(what: 'weights' | 'caches', field: string, dtype: DType): void {
+    const known = what === 'weights' ? this.info.weightDtypes : this.info.cacheDtypes;
+    if (known.includes(dtype)) return;
+    const names = known.map((name) => `'${name}'`).join(' or ');
+    throw new InvalidArgumentError(
+      field,
+      dtype,
+      `${names}: ${what} of the ${this.info.backend} backend`,
+      'ERR_UNSUPPORTED_DTYPE',
+    );
   }
 
   /** Refuses things of another device: their memory is not reachable from this one. */

@@ -1,6 +1,6 @@
-import { EngineError, InvalidArgumentError } from '../errors.js';
+import { EngineError } from '../errors.js';
 import { type DeviceCounters, readDeviceCounters } from './counters.js';
-import { DeviceContext } from './device-context.js';
+import type { DeviceContext, DeviceInfo } from './device-context.js';
 import { DeviceOps } from './device-ops.js';
 import type { DType } from './dtype.js';
 import {
@@ -13,6 +13,7 @@ import {
 import { checkInteger } from './limits.js';
 import { MappedFile } from './mapped-file.js';
 import { nativeAddon } from './native.js';
+import { type DeviceOptions, type Isa, openDevice } from './open-device.js';
 import { type Program, recordProgram } from './program.js';
 import type { Recorder } from './recorder.js';
 import { type SamplingSlot, toNativeSlot } from './sampling-slot.js';
@@ -35,29 +36,6 @@ import {
   type WeightOptions,
 } from './weight.js';
 
-/** Instruction sets of the CPU backend; each gives the same bits. */
-export type Isa = 'auto' | 'portable' | 'avx2' | 'avx512' | 'avx512bf16';
-
-/** What `Device.open()` takes. */
-export interface DeviceOptions {
-  readonly backend?: 'auto' | 'cpu' | 'cuda';
-  /** Which GPU; only 0 on the CPU. */
-  readonly index?: number;
-  /** Threads of the CPU backend; the cores that the cgroup grants when left out. */
-  readonly threads?: number;
-  readonly isa?: Isa;
-}
-
-/** What a device turned out to be. */
-export interface DeviceInfo {
-  readonly backend: 'cpu' | 'cuda';
-  readonly isa: string;
-  /** Processor or GPU. */
-  readonly name: string;
-  readonly threads: number;
-}
-
-const isas: readonly Isa[] = ['auto', 'portable', 'avx2', 'avx512', 'avx512bf16'];
 /** Steps that may be queued: one runs while JavaScript prepares the next. */
 const maxQueuedSteps = 2;
 
@@ -76,27 +54,20 @@ export class Device {
 
   private constructor(context: DeviceContext) {
     this.#context = context;
-    this.info = context.native.deviceInfo(context.handle) as DeviceInfo;
+    this.info = context.info;
     this.ops = new DeviceOps(context);
   }
 
   /**
-   * Opens a device and starts its threads.
+   * Opens a device and starts its threads. A GPU takes the event loop while its kernels are loaded.
    *
-   * @throws {EngineError} `ERR_CUDA_UNAVAILABLE`, `ERR_ISA_UNAVAILABLE`, `ERR_ADDON_UNAVAILABLE`
+   * With `backend: 'auto'`, one line is logged when a GPU is present but cannot be used, and why.
+   *
+   * @throws {EngineError} `ERR_CUDA_UNAVAILABLE`, `ERR_UNSUPPORTED_GPU`, `ERR_CUDA`,
+   *   `ERR_ISA_UNAVAILABLE`, `ERR_ADDON_UNAVAILABLE`, `ERR_INVALID_ARGUMENT`
    */
   static open(options: DeviceOptions = {}): Device {
-    const { backend = 'auto', index = 0, threads = 0, isa = 'auto' } = options;
-    if (!['auto', 'cpu', 'cuda'].includes(backend)) {
-      throw new InvalidArgumentError('backend', backend, "'auto', 'cpu' or 'cuda'");
-    }
-    if (!isas.includes(isa)) throw new InvalidArgumentError('isa', isa, isas.join(', '));
-    checkInteger('threads', threads, 0, 1024);
-    if (backend === 'cuda') {
-      throw new EngineError('ERR_CUDA_UNAVAILABLE', 'this build has no CUDA backend');
-    }
-    checkInteger('index', index, 0, 0);
-    return new Device(new DeviceContext(isa, threads));
+    return new Device(openDevice(options));
   }
 
   /** Instruction sets that this machine can run, slowest first. */
@@ -202,6 +173,16 @@ export class Device {
    */
   transfer(options: TransferOptions): Transfer {
     return startTransfer(this.#context, options);
+  }
+
+  /**
+   * Bytes that the GPU can still give, as far as this process knows: what was free when it was opened,
+   * less what this device took. Undefined on the CPU.
+   */
+  freeBytes(): number | undefined {
+    const { freeBytes } = this.#context;
+    if (freeBytes === undefined) return undefined;
+    return Math.max(0, freeBytes - this.counters().bytesAllocated);
   }
 
   /** Counted by the native side while it executed. */

@@ -7,6 +7,11 @@ export const dtypeCodes = { f32: 0, f16: 1, bf16: 2, i32: 3 } as const satisfies
   number
 >;
 
+/** The dtype that has a number in the addon. */
+export function dtypeOfCode(code: number): DType {
+  return (Object.keys(dtypeCodes) as DType[]).find((dtype) => dtypeCodes[dtype] === code) as DType;
+}
+
 /** Bytes of one element. */
 export const dtypeBytes = { f32: 4, f16: 2, bf16: 2, i32: 4 } as const satisfies Record<
   DType,

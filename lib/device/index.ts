@@ -1,6 +1,7 @@
 export { Activation } from './activation.js';
 export type { DeviceCounters } from './counters.js';
-export { Device, type DeviceInfo, type DeviceOptions, type Isa } from './device.js';
+export { Device } from './device.js';
+export type { DeviceInfo } from './device-context.js';
 export { DeviceOps, type WithTensors } from './device-ops.js';
 export { type DType, dtypeBytes, type TypedArrayOf } from './dtype.js';
 export { KvCache, type KvCacheOptions, type KvLayout } from './kv-cache.js';
@@ -18,6 +19,7 @@ export type {
   MatmulOperands,
   RmsNormOperands,
 } from './op-records.js';
+export type { DeviceOptions, Isa } from './open-device.js';
 export { Program } from './program.js';
 export { Recorder } from './recorder.js';
 export type { SampleOperands } from './sample-op.js';

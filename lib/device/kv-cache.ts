@@ -72,18 +72,20 @@ export function kvBlockBytes(layout: KvLayout): number {
 /**
  * Allocates a cache. Waits for the operation that runs just now, so call it at load.
  *
- * @throws {EngineError} `ERR_OUT_OF_MEMORY` when the machine cannot hold it
+ * @throws {EngineError} `ERR_OUT_OF_MEMORY` when the device cannot hold it, `ERR_UNSUPPORTED_DTYPE`
  */
 export function createKvCache(context: DeviceContext, options: KvCacheOptions): KvCache {
   const blockStride = kvBlockBytes(options);
+  context.assertSupports('caches', 'dtype', options.dtype);
   // Slots are 32-bit numbers.
   checkInteger('numBlocks', options.numBlocks, 2, Math.floor((2 ** 31 - 1) / options.blockSize));
   const numBytes = options.numBlocks * blockStride;
-  const limitBytes = machineBytes();
+  const limitBytes = context.info.memoryBytes ?? machineBytes();
   if (numBytes > limitBytes) {
+    const who = context.info.backend === 'cuda' ? 'GPU' : 'machine';
     throw new EngineError(
       'ERR_OUT_OF_MEMORY',
-      `the KV cache needs ${numBytes} bytes; the machine grants ${limitBytes}`,
+      `the KV cache needs ${numBytes} bytes; the ${who} grants ${limitBytes}`,
     );
   }
   const { numBlocks, blockSize, numLayers, numKvHeads, headDim, dtype } = options;

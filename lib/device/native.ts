@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { EngineError, type ErrorCode, errorCodes } from '../errors.js';
+import { CudaError, EngineError, type ErrorCode, errorCodes } from '../errors.js';
 
 declare const handleKind: unique symbol;
 /** An opaque object of the addon; the addon refuses a handle of another kind. */
@@ -15,8 +15,29 @@ export type NativeFile = NativeHandle<'file'>;
 export type NativeHostBlocks = NativeHandle<'hostBlocks'>;
 export type NativeProgram = NativeHandle<'program'>;
 
-/** Numbers of finished work: id, then null or an error code, then null or its message. */
-export type CompletionBatch = readonly (number | string | null)[];
+/** What of CUDA failed. Mirrors CudaFailure in addon/status.h. */
+export interface NativeCudaFailure {
+  readonly cudaCode: number;
+  readonly call: string;
+  readonly kernel: string;
+}
+
+/** Finished work, four entries each: its id, then null or an error's code, message and CUDA failure. */
+export type CompletionBatch = readonly (number | string | NativeCudaFailure | null)[];
+
+/** Mirrors BackendInfo in addon/backend.h. */
+export interface NativeDeviceInfo {
+  readonly backend: string;
+  readonly isa: string;
+  readonly name: string;
+  readonly threads: number;
+  readonly deterministic: boolean;
+  readonly computeCapability: string;
+  readonly memoryBytes: number;
+  readonly freeBytes: number;
+  readonly weightDtypes: readonly number[];
+  readonly cacheDtypes: readonly number[];
+}
 
 /** One part of a stacked weight, as the addon takes it. */
 export interface NativeWeightPart {
@@ -32,12 +53,20 @@ export interface NativeWeightPart {
  */
 export interface NativeAddon {
   availableIsas(): string[];
-  openDevice(o: {
+  listGpus(): string[];
+  openCpu(o: {
     isa: string;
     threads: number;
     onCompletions: (batch: CompletionBatch) => void;
   }): NativeDevice;
-  deviceInfo(device: NativeDevice): { backend: string; isa: string; name: string; threads: number };
+  openCuda(o: {
+    index: number;
+    deterministic: boolean;
+    payloadFolders: readonly string[];
+    maxBytes: number;
+    onCompletions: (batch: CompletionBatch) => void;
+  }): NativeDevice;
+  deviceInfo(device: NativeDevice): NativeDeviceInfo;
   deviceCounters(device: NativeDevice, counters: Float64Array): void;
   queueMarker(device: NativeDevice, id: number): void;
   closeDevice(device: NativeDevice, id: number): void;
@@ -135,7 +164,11 @@ function withTypedErrors(addon: NativeAddon): NativeAddon {
       try {
         return call(...parameters);
       } catch (error) {
-        throw nativeError((error as { code?: string }).code, (error as Error).message);
+        const { code, message, cuda } = error as Error & {
+          code?: string;
+          cuda?: NativeCudaFailure;
+        };
+        throw nativeError(code, message, cuda);
       }
     },
   ]);
@@ -143,7 +176,13 @@ function withTypedErrors(addon: NativeAddon): NativeAddon {
 }
 
 /** The error that an addon's code and message stand for; an unknown code becomes `ERR_NATIVE`. */
-export function nativeError(code: string | undefined | null, message: string): EngineError {
-  const known = code !== undefined && code !== null && Object.hasOwn(errorCodes, code);
-  return new EngineError(known ? (code as ErrorCode) : 'ERR_NATIVE', message);
+export function nativeError(
+  code: string | undefined | null,
+  message: string,
+  cuda?: NativeCudaFailure | null,
+): EngineError {
+  const isKnown = code !== undefined && code !== null && Object.hasOwn(errorCodes, code);
+  const knownCode = isKnown ? (code as ErrorCode) : 'ERR_NATIVE';
+  if (!cuda) return new EngineError(knownCode, message);
+  return new CudaError(message, cuda.cudaCode, cuda.call, cuda.kernel, knownCode);
 }

@@ -53,6 +53,7 @@ export async function loadWeight(context: DeviceContext, options: WeightOptions)
   if (dtype !== 'f32' && dtype !== 'f16' && dtype !== 'bf16') {
     throw new InvalidArgumentError('dtype', dtype, "'f32', 'f16' or 'bf16'");
   }
+  context.assertSupports('weights', 'dtype', dtype);
   checkInteger('inDim', inDim, 1, maxExtent);
   checkInteger('parts.length', parts.length, 1, 64);
   for (const [i, part] of parts.entries()) checkPart(`parts[${i}]`, part, inDim, context);

@@ -6,8 +6,11 @@ const code = (name: string) => expect.objectContaining({ code: name });
 
 describe('Device.open', () => {
   test('says what it opened', async () => {
-    const device = Device.open({ threads: 2 });
-    expect(device.info).toMatchObject({ backend: 'cpu', threads: 2 });
+    const device = Device.open({ backend: 'cpu', threads: 2 });
+    expect(device.info).toMatchObject({ backend: 'cpu', threads: 2, deterministic: true });
+    expect(device.info).toMatchObject({ computeCapability: undefined, memoryBytes: undefined });
+    expect(device.info.weightDtypes).toEqual(['f32', 'f16', 'bf16']);
+    expect(device.freeBytes()).toBeUndefined();
     expect(device.info.name).not.toBe('');
     expect(Device.availableIsas()).toContain(device.info.isa as Isa);
     await device.close();
@@ -27,7 +30,11 @@ describe('Device.open', () => {
     [{ isa: 'sse9' }, 'ERR_INVALID_ARGUMENT'],
     [{ threads: 0.5 }, 'ERR_INVALID_ARGUMENT'],
     [{ threads: -1 }, 'ERR_INVALID_ARGUMENT'],
-    [{ index: 1 }, 'ERR_INVALID_ARGUMENT'],
+    [{ backend: 'cpu', index: 1 }, 'ERR_INVALID_ARGUMENT'],
+    [{ index: -1 }, 'ERR_INVALID_ARGUMENT'],
+    [{ index: 1 }, 'ERR_CUDA_UNAVAILABLE'],
+    [{ deterministic: 'yes' }, 'ERR_INVALID_ARGUMENT'],
+    [{ maxBytes: -1 }, 'ERR_INVALID_ARGUMENT'],
   ])('refuses %j', (options, expected) => {
     expect(() => Device.open(options as never)).toThrow(code(expected));
   });

@@ -56,6 +56,12 @@ std::shared_ptr<Buffer> TestEngine::buffer(size_t bytes) {
   return buffer;
 }
 
+std::shared_ptr<HostBlocks> TestEngine::host_blocks(const KvCache& cache, i32 count) {
+  auto host = std::make_shared<HostBlocks>(engine.memory(), count, cache.view.block_stride);
+  check_ok(run(std::make_shared<AllocateJob>(std::vector{host->buffer})));
+  return host;
+}
+
 std::vector<u8> TestEngine::read(const std::shared_ptr<Buffer>& buffer) {
   const auto job = submit(std::make_shared<ReadJob>(buffer));
   check_ok(wait(*job));

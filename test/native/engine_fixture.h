@@ -28,7 +28,9 @@ class TestEngine {
 
   // A buffer with memory.
   std::shared_ptr<Buffer> buffer(size_t bytes);
-  // Its bytes after all jobs queued so far.
+  // Host memory for `count` blocks of a cache.
+  std::shared_ptr<HostBlocks> host_blocks(const KvCache& cache, i32 count);
+  // A buffer's bytes after all jobs queued so far.
   std::vector<u8> read(const std::shared_ptr<Buffer>& buffer);
 
  private:

@@ -137,7 +137,7 @@ TEST("random words in a step are refused or run, and touch nothing that is not t
 TEST("a transfer to the host sees what was before it; what follows one to the device waits") {
   TestEngine test;
   const SmallProgram small(test);
-  const auto host = std::make_shared<HostBlocks>(4, small.cache->view.block_stride);
+  const auto host = test.host_blocks(*small.cache, 4);
   const auto transfer = [&](bool is_to_host) {
     const std::vector<i32> pairs = {1, 0, 2, 3};
     return test.submit(std::make_shared<TransferJob>(small.cache, host, pairs, is_to_host));
@@ -166,7 +166,7 @@ TEST("an engine can be cancelled in the middle of steps and transfers, its buffe
       program = small.program;
       buffer = small.cache->buffer;
       StepWords words = prompt_step(kPrompt);
-      const auto host = std::make_shared<HostBlocks>(4, small.cache->view.block_stride);
+      const auto host = test.host_blocks(*small.cache, 4);
       const std::vector<i32> pairs = {1, 0, 2, 1, 3, 2};
       std::shared_ptr<Job> first;
       for (int i = 0; i < 30; i++) {

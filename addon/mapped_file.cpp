@@ -1,4 +1,6 @@
-// Memory that the operating system maps: host blocks and read-only files.
+// Read-only files, mapped by the operating system.
+
+#include "mapped_file.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -7,19 +9,6 @@
 
 #include <cerrno>
 #include <cstring>
-
-#include "kv_cache.h"
-#include "mapped_file.h"
-
-HostBlocks::HostBlocks(i32 count, i64 block_bytes)
-    : count_(count), bytes_(static_cast<size_t>(count) * static_cast<size_t>(block_bytes)) {
-  void* data = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (data != MAP_FAILED) data_ = static_cast<u8*>(data);
-}
-
-HostBlocks::~HostBlocks() {
-  if (data_ != nullptr) munmap(data_, bytes_);
-}
 
 std::shared_ptr<MappedFile> MappedFile::open(const std::string& path, Status* status) {
   const auto refuse = [&](const char* what) {

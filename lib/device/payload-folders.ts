@@ -1,0 +1,34 @@
+import { createRequire } from 'node:module';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** Newest first: a driver runs kernels of its own CUDA version and of older ones. */
+const cudaVersions = [13, 12] as const;
+const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
+
+/**
+ * The folders in which the addon looks for CUDA kernels, in order: those that
+ * `PAGED_ATTENTION_CUDA_PAYLOAD` names, the packages `@paged-attention/cuda-13` and `-12`, and `prebuilds/`
+ * of a clone. A folder that does not exist is among them: the addon says of each what it found there.
+ */
+export function payloadFolders(): string[] {
+  const named = (process.env.PAGED_ATTENTION_CUDA_PAYLOAD ?? '').split(delimiter);
+  const platform = `${process.platform}-${process.arch}`;
+  return [
+    ...named.filter((folder) => folder !== ''),
+    ...cudaVersions.map((version) => packageFolder(`@paged-attention/cuda-${version}`)),
+    ...cudaVersions.map((version) => join(packageRoot, 'prebuilds', platform, `cuda-${version}`)),
+  ];
+}
+
+/** Where a package is for this one or for the program that runs; where it would be if it is not there. */
+function packageFolder(name: string): string {
+  for (const from of [import.meta.url, join(process.cwd(), 'package.json')]) {
+    try {
+      return dirname(createRequire(from).resolve(`${name}/package.json`));
+    } catch {
+      // Not installed there.
+    }
+  }
+  return join(packageRoot, 'node_modules', name);
+}
