@@ -28,7 +28,7 @@ void print_place() {
   }
 }
 
-void on_crash(int number, siginfo_t* info, void*) {
+[[maybe_unused]] void on_crash(int number, siginfo_t* info, void*) {
   std::fprintf(stderr, "emulation: signal %d at address %p: %s", number, info->si_addr,
                describe_device_address(info->si_addr).c_str());
   print_place();
