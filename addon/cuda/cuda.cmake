@@ -4,7 +4,7 @@
 set(PA_CUDA_DIR ${CMAKE_CURRENT_LIST_DIR})
 
 file(GLOB PA_CUDA_SOURCES CONFIGURE_DEPENDS ${PA_CUDA_DIR}/*.cpp)
-list(FILTER PA_CUDA_SOURCES EXCLUDE REGEX "cuda_driver_abi_check")
+list(FILTER PA_CUDA_SOURCES EXCLUDE REGEX "_abi_check")
 
 add_library(paged_attention_cuda OBJECT ${PA_CUDA_SOURCES})
 target_compile_options(paged_attention_cuda PRIVATE -O2 -ffp-contract=off -fPIC -Wall -Wextra)

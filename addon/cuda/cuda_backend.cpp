@@ -39,7 +39,11 @@ std::unique_ptr<CudaBackend> CudaBackend::open(std::unique_ptr<Context> context,
 Status CudaBackend::open_streams() {
   Status status = stream_.open();
   if (status.is_ok()) status = staging_.open();
-  return status.is_ok() ? transfers_.open() : status;
+  if (status.is_ok()) status = transfers_.open();
+  if (!status.is_ok() || launcher_.is_deterministic()) return status;
+  std::vector<std::string> tries;
+  launcher_.use_library(Cublaslt::open(&tries));
+  return context_->enter();  // the library may have made its own context current
 }
 
 BackendInfo CudaBackend::info() const {

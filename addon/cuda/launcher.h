@@ -53,6 +53,9 @@ class Launcher {
   virtual const GpuInfo& gpu() const = 0;
   // Whether every result must follow the fixed order of arithmetic (design, section 3).
   virtual bool is_deterministic() const = 0;
+  // Queues the product by a library of the machine's; false where there is none, or where it does
+  // not take this product: then nothing is queued. Its sums have an order of their own.
+  virtual bool try_library_matmul(const MatmulParams& /*params*/) { return false; }
 
   template <class Params>
   Status launch(const char* kernel, const Grid& grid, const Params& params) {

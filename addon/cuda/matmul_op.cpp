@@ -121,6 +121,7 @@ Status matmul(Launcher& launcher, const MatmulParams& params) {
 
   if (!launcher.is_deterministic()) {
     if (params.num_rows <= kMaxFewRows) return launch_matmul_few_rows(launcher, params);
+    if (launcher.try_library_matmul(params)) return Status::ok();
   }
   return launch_matmul(launcher, choose_matmul_variant(launcher.gpu(), params), params);
 }

@@ -67,4 +67,11 @@ Status StreamLauncher::workspace(Workspace purpose, size_t bytes, void** data) {
   return status;
 }
 
+bool StreamLauncher::try_library_matmul(const MatmulParams& params) {
+  void* workspace = nullptr;
+  return cublaslt_ != nullptr &&
+         this->workspace(Workspace::kMatmul, Cublaslt::kWorkspaceBytes, &workspace).is_ok() &&
+         cublaslt_->matmul(params, workspace, stream_.handle());
+}
+
 }  // namespace cuda

@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "cublaslt.h"
 #include "device_memory.h"
 #include "kernel_image.h"
 
@@ -24,6 +25,10 @@ class StreamLauncher final : public Launcher {
   Status workspace(Workspace purpose, size_t bytes, void** data) override;
   const GpuInfo& gpu() const override { return context_.gpu(); }
   bool is_deterministic() const override { return is_deterministic_; }
+  bool try_library_matmul(const MatmulParams& params) override;
+
+  // Matrix products may be cuBLASLt's from now on; null changes nothing.
+  void use_library(std::unique_ptr<Cublaslt> cublaslt) { cublaslt_ = std::move(cublaslt); }
 
   Context& context() { return context_; }
   Stream& stream() { return stream_; }
@@ -49,6 +54,7 @@ class StreamLauncher final : public Launcher {
   bool is_capturing_ = false;
   u64 num_moves_ = 0;
   std::array<Piece, static_cast<size_t>(Workspace::kCount)> workspaces_;
+  std::unique_ptr<Cublaslt> cublaslt_;
 };
 
 }  // namespace cuda
