@@ -1,0 +1,101 @@
+// `npm run pack:gpu`: one archive of at most 60 MiB that tests and measures this package on a Linux x64
+// machine with an NVIDIA driver but neither Node nor a network. Holds Node, the compiled library and
+// tests, the addon, the kernels, the recall model and what they need from npm.
+//
+//   node tools/pack-gpu.mjs [--ci]    --ci: kernels of the architectures of CI only
+//
+// Writes build/paged-attention-gpu.tar.gz; there: tar xzf it, ./paged-attention-gpu/test-gpu.
+
+import { spawnSync } from 'node:child_process';
+import { chmodSync, cpSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { payloadFolder } from './cuda/compile-image.mjs';
+import { readPayload } from './cuda/payload-status.mjs';
+import { abiStamp, root } from './cuda/sources.mjs';
+import { cudaMajors } from './cuda/toolkit.mjs';
+import { copyTests } from './gpu-bundle/compiled-tests.mjs';
+import { copyPackages } from './gpu-bundle/copy-packages.mjs';
+import { prepareNode } from './gpu-bundle/node-binary.mjs';
+
+const maxMebibytes = 60;
+const name = 'paged-attention-gpu';
+const bundle = join(root, 'build', name);
+const archive = `${bundle}.tar.gz`;
+
+function fail(sentence) {
+  process.stderr.write(`pack: ${sentence}\n`);
+  process.exit(1);
+}
+
+function run(command, args) {
+  const { status } = spawnSync(command, args, { cwd: root, stdio: 'inherit' });
+  if (status !== 0) fail(`${command} ${args.join(' ')} failed`);
+}
+
+/** Copies a file or folder of the clone to the same place in the bundle. */
+function copy(path, filter = () => true) {
+  cpSync(join(root, path), join(bundle, path), { recursive: true, filter });
+}
+
+/** Copies the payloads of today's kernels; gives how they are called. */
+function copyPayloads() {
+  const current = cudaMajors.filter((major) => readPayload(major)?.abi === abiStamp());
+  for (const major of current) {
+    const folder = payloadFolder(root, major);
+    cpSync(folder, folder.replace(root, `${bundle}/`), { recursive: true });
+  }
+  return current.map((major) => {
+    const archs = readPayload(major).images.map(({ arch }) => arch);
+    return `CUDA ${major}: ${archs.join(', ')}`;
+  });
+}
+
+/** The addon that the clone was built with, without symbols, where node-gyp-build looks for it. */
+function copyAddon() {
+  const target = join(bundle, 'prebuilds/linux-x64/node.glibc.node');
+  mkdirSync(join(target, '..'), { recursive: true });
+  cpSync(join(root, 'build/Release/paged_attention.node'), target);
+  run('strip', [target]);
+}
+
+/** Copies everything of the clone that runs in the bundle. */
+function copySources() {
+  const isBuilt = (path) => !/\.(d\.[cm]?ts|map)$/.test(path);
+  copy('package.json');
+  copy('dist', isBuilt);
+  copy('models/recall');
+  copy('examples');
+  copy('bench');
+  copy('tools/recall-model', (path) => !path.endsWith('.py'));
+  copy('tools/gpu-bundle');
+  copyTests(bundle);
+  copyPackages(bundle, [
+    'tokenizers',
+    '@huggingface/jinja',
+    'node-gyp-build',
+    'expect',
+    'fast-check',
+  ]);
+  for (const script of ['test-gpu', 'bench-gpu', 'README.txt']) {
+    cpSync(join(root, 'tools/gpu-bundle', script), join(bundle, script));
+  }
+}
+
+const { values } = parseArgs({ options: { ci: { type: 'boolean', default: false } } });
+run(process.execPath, ['tools/build-payloads.mjs', ...(values.ci ? [] : ['--release'])]);
+rmSync(bundle, { recursive: true, force: true });
+mkdirSync(join(bundle, 'bin'), { recursive: true });
+cpSync(prepareNode(), join(bundle, 'bin/node'));
+chmodSync(join(bundle, 'bin/node'), 0o755);
+copyAddon();
+copySources();
+const payloads = copyPayloads();
+if (payloads.length === 0)
+  fail('no payload is of today’s sources: npm run build:payloads says why');
+writeFileSync(join(bundle, 'bundle.json'), `${JSON.stringify({ abi: abiStamp() })}\n`);
+run('tar', ['czf', archive, '-C', join(root, 'build'), name]);
+const mebibytes = statSync(archive).size / 2 ** 20;
+process.stdout.write(`pack: ${payloads.join('; ')}\n`);
+process.stdout.write(`pack: build/${name}.tar.gz, ${mebibytes.toFixed(1)} MiB\n`);
+if (mebibytes > maxMebibytes) fail(`it must not be larger than ${maxMebibytes} MiB`);
