@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <numeric>
 #include <thread>
@@ -87,7 +88,9 @@ void check_shared_bytes(const Cta& cta, const Launch& launch) {
 }
 
 void run_ctas(Work& work) {
-  static thread_local Cta cta;
+  // On the heap: a library that is opened at run time gets little thread-local memory.
+  static thread_local const std::unique_ptr<Cta> own_cta(new Cta());
+  Cta& cta = *own_cta;
   const u32 saved_rounding = _mm_getcsr();
   _mm_setcsr(0x1f80);  // a GPU keeps subnormals; our caller may not
   const Launch& launch = work.launch;

@@ -48,8 +48,8 @@ TEST("without cuBLASLt a product has the bits of deterministic mode at more than
     CudaOptions options = emulated_options();
     options.is_deterministic = is_deterministic;
     const std::unique_ptr<Backend> backend = open_gpu(options);
-    const DeviceBytes device_x(*backend, x.bytes().size());
-    const DeviceBytes device_weight(*backend, weight.bytes().size());
+    DeviceBytes device_x(*backend, x.bytes().size());
+    DeviceBytes device_weight(*backend, weight.bytes().size());
     const DeviceBytes out(*backend, sizeof(f32) * kRows * kOutDim);
     device_x.write(x.bytes());
     device_weight.write(weight.bytes());

@@ -10,11 +10,11 @@ DRIVER_EXPORT CuResult cuStreamBeginCapture_v2(CuStream stream, CuCaptureMode) {
 }
 
 DRIVER_EXPORT CuResult cuStreamEndCapture(CuStream stream, CuGraph* graph) {
-  BEGIN_CALL(cuStreamEndCapture, kContext);
   REQUIRE_ALIVE(stream);
   *graph = nullptr;
   std::vector<Work> nodes;
-  const CuResult result = stream->end_capture(&nodes);
+  const CuResult result = stream->end_capture(&nodes);  // also where the call fails
+  BEGIN_CALL(cuStreamEndCapture, kContext);
   if (result != kCuSuccess) return result;
   *graph = new CuGraphHandle{std::move(nodes)};
   gpu().add(*graph);

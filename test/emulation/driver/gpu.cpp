@@ -45,7 +45,7 @@ CuResult Gpu::begin(const char* call, Needs needs) {
   {
     const std::lock_guard lock(mutex_);
     const CuResult injected = count_call(call);
-    if (is_sticky(injected)) failure_ = injected;
+    if (is_sticky(injected) && num_holders_ > 0) failure_ = injected;
     if (injected != kCuSuccess) return injected;
     if (needs == Needs::kNothing) return kCuSuccess;
     if (!is_initialised_) return kCuNotInitialized;
