@@ -191,6 +191,7 @@ export class EngineCore {
 
   #requireOpen(): void {
     if (this.#closing !== undefined) throw new EngineError('ERR_CLOSED', 'the engine is closed');
+    if (this.#loop.lost !== undefined) throw this.#loop.lost;
   }
 
   #checkRoom(id: number): void {

@@ -1,4 +1,5 @@
 import {
+  CudaError,
   EngineError,
   type ErrorCode,
   errorCodes,
@@ -36,6 +37,16 @@ export function errorOf(failure: FailedEvent): EngineError {
   if (code === 'ERR_OUT_OF_BLOCKS' && details !== undefined) {
     return new OutOfBlocksError(Number(details.numNeeded), Number(details.numFree));
   }
+  if (details !== undefined && 'cudaCode' in details) {
+    const { cudaCode, call, kernel } = details;
+    return new CudaError(
+      message,
+      Number(cudaCode),
+      String(call),
+      String(kernel),
+      code as ErrorCode,
+    );
+  }
   return new EngineError(code as ErrorCode, message);
 }
 
@@ -49,6 +60,10 @@ function detailsOf(error: EngineError): FailedEvent['details'] {
   }
   if (error instanceof OutOfBlocksError) {
     return { numNeeded: error.numNeeded, numFree: error.numFree };
+  }
+  if (error instanceof CudaError) {
+    const { cudaCode, call, kernel } = error;
+    return { cudaCode, call, kernel };
   }
   return undefined;
 }

@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert';
+import { EngineError } from '../errors.js';
 import type { BlockTable, PrefixCache } from '../kv/index.js';
 import type { StepCostModel, StepWork } from './cost-model.js';
 import type { Executor, StepBatch, StepOutcome } from './executor.js';
@@ -38,6 +39,8 @@ export class StepLoop {
   #isScheduled = false;
   readonly #idleListeners: Array<() => void> = [];
   numSteps = 0;
+  /** Why no step will run any more; undefined while the device works. */
+  lost: EngineError | undefined;
   /** As the executor counted them, over steps that did not fail. */
   readonly counters = { tokensComputed: 0, kvSlotsWritten: 0, blocksCopied: 0 };
 
@@ -158,7 +161,15 @@ export class StepLoop {
     for (const { sequence } of plan.chunks) {
       if (sequence.state !== 'ended') lifecycle.failStep(sequence.request, error);
     }
+    if (error instanceof EngineError && error.code === 'ERR_DEVICE_LOST') this.#lose(error);
     this.#finishStep();
+  }
+
+  /** Nothing will run any more: whoever waits is told so. */
+  #lose(error: EngineError): void {
+    const { lifecycle } = this.#options;
+    this.lost = error;
+    for (const request of [...lifecycle.requests.values()]) lifecycle.failStep(request, error);
   }
 
   #finishStep(): void {

@@ -4,6 +4,10 @@ import { EngineError, InvalidArgumentError } from '../errors.js';
 const maxDefaultContexts = 8;
 /** Share of the free memory that the cache takes by itself. */
 const defaultFreeFraction = 0.25;
+/** A GPU's memory is there for this: the rest is for the driver, graphs and workspaces. */
+const gpuFreeFraction = 0.9;
+/** Slots are 32-bit numbers. */
+const maxSlots = 2 ** 31 - 1;
 
 export interface KvBudgetOptions {
   readonly kvCacheBytes: number | undefined;
@@ -13,6 +17,8 @@ export interface KvBudgetOptions {
   readonly contextLen: number;
   /** Memory that this process may still take; asked for only when `kvCacheBytes` is absent. */
   readonly freeBytes: () => number;
+  /** Whether that is a GPU's, of which the cache takes nearly all. */
+  readonly isGpu?: boolean;
 }
 
 /**
@@ -39,7 +45,12 @@ export function numKvBlocks(options: KvBudgetOptions): number {
   );
 }
 
-function defaultBytes({ freeBytes, blockBytes }: KvBudgetOptions, numPerContext: number): number {
+function defaultBytes(options: KvBudgetOptions, numPerContext: number): number {
+  const { freeBytes, blockBytes, blockSize, isGpu = false } = options;
+  if (isGpu) {
+    const most = Math.floor(maxSlots / blockSize) * blockBytes;
+    return Math.min(most, freeBytes() * gpuFreeFraction);
+  }
   const most = (maxDefaultContexts * numPerContext + 1) * blockBytes;
   return Math.min(most, freeBytes() * defaultFreeFraction);
 }

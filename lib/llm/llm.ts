@@ -14,8 +14,15 @@ export interface LlmInfo {
   readonly folder: string;
   readonly architecture: string;
   readonly backend: 'cpu' | 'cuda';
+  /** Processor or GPU. */
+  readonly deviceName: string;
+  /** Instruction set, or the architecture that the GPU's kernels were compiled for. */
   readonly isa: string;
   readonly threads: number;
+  /** Whether a request's logits are the same bits whatever runs beside it. */
+  readonly deterministic: boolean;
+  /** Of the GPU, such as `'9.0'`; undefined on the CPU. */
+  readonly computeCapability: string | undefined;
   readonly weightsDtype: string;
   readonly kvDtype: string;
   readonly vocabSize: number;

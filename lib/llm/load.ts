@@ -11,8 +11,11 @@ import { findModelFolder } from './source.js';
 import { saltOf } from './submit-message.js';
 
 const defaultBlockSize = 16;
-const defaultMaxSeqs = 16;
-const defaultMaxTokensPerStep = 512;
+/** A GPU takes hundreds of rows in the time that it reads the weights. */
+const defaultsByBackend = {
+  cpu: { maxSeqs: 16, maxTokensPerStep: 512, maxStepMs: 100 },
+  cuda: { maxSeqs: 256, maxTokensPerStep: 8192, maxStepMs: 50 },
+} as const;
 
 /**
  * Loads a model: nothing or `'recall'` is the one that comes with the package, `'./dir'` a folder.
@@ -58,8 +61,8 @@ interface Floor {
 
 /** Opens them in order; what is open is closed when the next one fails. */
 async function openFloor(folder: string, options: LoadOptions): Promise<Floor> {
-  const { backend, threads, isa } = options;
-  const device = Device.open({ backend, threads, isa });
+  const { backend, index, threads, isa, deterministic } = options;
+  const device = Device.open({ backend, index, threads, isa, deterministic });
   try {
     const { dtype, kvDtype, contextLen } = options;
     const model = await loadModel(device, folder, { dtype, kvDtype, contextLen });
@@ -67,31 +70,26 @@ async function openFloor(folder: string, options: LoadOptions): Promise<Floor> {
       model.free();
       await device.close();
     };
-    return { ...openEngine(device, model, folder, options), model, free };
+    return { ...(await openEngine(device, model, folder, options)), model, free };
   } catch (error) {
     await device.close();
     throw error;
   }
 }
 
-function openEngine(
+async function openEngine(
   device: Device,
   model: Model,
   folder: string,
   options: LoadOptions,
-): { core: EngineCore; info: LlmInfo } {
-  const { blockSize = defaultBlockSize, maxSeqs = defaultMaxSeqs } = options;
-  const { maxTokensPerStep = Math.max(defaultMaxTokensPerStep, maxSeqs) } = options;
-  const blockBytes = Device.kvBlockBytes({ ...model.kvLayout, blockSize });
-  const numBlocks = numKvBlocks({
-    kvCacheBytes: options.kvCacheBytes,
-    blockBytes,
-    blockSize,
-    contextLen: model.contextLen,
-    freeBytes: () => process.availableMemory(),
-  });
+): Promise<{ core: EngineCore; info: LlmInfo }> {
+  const defaults = defaultsByBackend[device.info.backend];
+  const { blockSize = defaultBlockSize, maxSeqs = defaults.maxSeqs } = options;
+  const { maxTokensPerStep = Math.max(defaults.maxTokensPerStep, maxSeqs) } = options;
+  const steps = { maxSeqs, maxTokens: maxTokensPerStep };
+  const { numBlocks, blockBytes } = await planKv(device, model, { ...options, blockSize }, steps);
   const kv = { numBlocks, blockSize };
-  const executor = new DeviceExecutor({ device, model, kv, maxSeqs, maxTokens: maxTokensPerStep });
+  const executor = new DeviceExecutor({ device, model, kv, ...steps });
   const { contextLen, config } = model;
   const { maxIdleMs, maxPinnedFraction } = options;
   const core = new EngineCore({
@@ -101,11 +99,49 @@ function openEngine(
     maxSeqs,
     maxTokensPerStep,
     maxChunkTokens: options.maxChunkTokens,
-    maxStepMs: options.maxStepMs,
+    maxStepMs: options.maxStepMs ?? defaults.maxStepMs,
     maxPrefillStepMs: options.maxPrefillStepMs,
     maxQueue: options.maxQueue,
   });
   return { core, info: infoOf(device, model, folder, { ...kv, blockBytes }) };
+}
+
+/** How many KV blocks there are, and how large they are. */
+async function planKv(
+  device: Device,
+  model: Model,
+  { kvCacheBytes, blockSize }: { kvCacheBytes?: number; blockSize: number },
+  steps: { maxSeqs: number; maxTokens: number },
+): Promise<{ numBlocks: number; blockBytes: number }> {
+  const blockBytes = Device.kvBlockBytes({ ...model.kvLayout, blockSize });
+  const leftBytes =
+    kvCacheBytes === undefined && device.info.backend === 'cuda'
+      ? await gpuBytesLeft(device, model, blockSize, steps)
+      : undefined;
+  const numBlocks = numKvBlocks({
+    kvCacheBytes,
+    blockBytes,
+    blockSize,
+    contextLen: model.contextLen,
+    freeBytes: () => leftBytes ?? process.availableMemory(),
+    isGpu: leftBytes !== undefined,
+  });
+  return { numBlocks, blockBytes };
+}
+
+/** What weights and activations leave of a GPU: activations are known once a program was recorded. */
+async function gpuBytesLeft(
+  device: Device,
+  model: Model,
+  blockSize: number,
+  steps: { maxSeqs: number; maxTokens: number },
+): Promise<number> {
+  const kv = { numBlocks: 2, blockSize };
+  const executor = new DeviceExecutor({ device, model, kv, ...steps });
+  await device.whenIdle();
+  const leftBytes = device.freeBytes() as number;
+  await executor.close();
+  return leftBytes;
 }
 
 function infoOf(
@@ -114,13 +150,16 @@ function infoOf(
   folder: string,
   kv: { numBlocks: number; blockSize: number; blockBytes: number },
 ): LlmInfo {
-  const { backend, isa, threads } = device.info;
+  const { backend, name, isa, threads, deterministic, computeCapability } = device.info;
   return {
     folder,
     architecture: model.config.architecture,
     backend,
+    deviceName: name,
     isa,
     threads,
+    deterministic,
+    computeCapability,
     weightsDtype: model.weightsDtype,
     kvDtype: model.kvLayout.dtype,
     vocabSize: model.config.vocabSize,

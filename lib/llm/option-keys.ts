@@ -3,6 +3,8 @@ import type { ChatOptions, ForkOptions, GenerateOptions, LoadOptions } from './o
 
 const loadKeys: Readonly<Record<keyof LoadOptions, true>> = {
   backend: true,
+  index: true,
+  deterministic: true,
   threads: true,
   isa: true,
   dtype: true,

@@ -4,13 +4,20 @@ import type { Prefix } from './prefix.js';
 
 /** What `load` may be told; everything has a default. */
 export interface LoadOptions {
-  /** Default `'auto'`. */
+  /** `'auto'` (default): a GPU where one can be used, else the CPU. */
   readonly backend?: 'auto' | 'cpu' | 'cuda';
+  /** Which GPU, in the driver's order; default 0. */
+  readonly index?: number;
+  /**
+   * The same logits for a request whatever runs beside it and whatever was cached; slower on a GPU, where
+   * the default promises results within tolerance. The CPU always gives the same.
+   */
+  readonly deterministic?: boolean;
   /** Cores that compute; default: those that the cgroup grants. */
   readonly threads?: number;
   /** Instruction set; default: the best one that this machine has. Every one gives the same answers. */
   readonly isa?: Isa;
-  /** Dtype of the weights; default: as the checkpoint declares. */
+  /** Dtype of the weights; default: as the checkpoint declares, and bf16 for f32 on a GPU, which has f16 and bf16. */
   readonly dtype?: 'auto' | 'f32' | 'f16' | 'bf16';
   /** Dtype of the KV cache; default: the weights'. */
   readonly kvDtype?: 'auto' | 'f32' | 'f16' | 'bf16';
@@ -18,15 +25,15 @@ export interface LoadOptions {
   readonly contextLen?: number;
   /** Tokens of a KV block, a power of two in [8, 256]; default 16. */
   readonly blockSize?: number;
-  /** Memory of the KV cache; default: a quarter of what is free, at most 8 full contexts. */
+  /** Memory of the KV cache; default: a quarter of what is free, at most 8 full contexts; 0.9 of what is free on a GPU. */
   readonly kvCacheBytes?: number;
-  /** Sequences that run at once; default 16. */
+  /** Sequences that run at once; default 16, on a GPU 256. */
   readonly maxSeqs?: number;
-  /** Tokens of one step, at most; default 512. */
+  /** Tokens of one step, at most; default 512, on a GPU 8,192. */
   readonly maxTokensPerStep?: number;
   /** Tokens of one prompt that one step runs at most; default: what the step's budget leaves. */
   readonly maxChunkTokens?: number;
-  /** Time a step should take while anything decodes; default 100. */
+  /** Time a step should take while anything decodes; default 100, on a GPU 50. */
   readonly maxStepMs?: number;
   /** Time a step should take while nothing decodes; default 1,000. */
   readonly maxPrefillStepMs?: number;

@@ -17,7 +17,10 @@ import { deviceDtype, type Freeable, loadWeights, planCheckpoint } from './weigh
 
 /** What {@link loadModel} may be told. */
 export interface LoadModelOptions {
-  /** Dtype of the weights on the device; `auto` is the one that config.json names, else the stored one. */
+  /**
+   * Dtype of the weights on the device; `auto` is the one that config.json names, else the stored one, and
+   * bf16, which has f32's range, where the device does not have that one.
+   */
   readonly dtype?: 'auto' | WeightDType;
   /** Dtype of the KV cache; `auto` is the weights'. */
   readonly kvDtype?: 'auto' | WeightDType;
@@ -84,7 +87,8 @@ export class Model {
  *
  * @param folder with config.json; files are read during the call only
  * @throws {EngineError} codes of `readConfig`, `openCheckpoint` and `planCheckpoint`;
- *   `ERR_INVALID_ARGUMENT` for an option out of range
+ *   `ERR_INVALID_ARGUMENT` for an option out of range; `ERR_UNSUPPORTED_DTYPE` for a dtype that the
+ *   device has no kernels for
  */
 export async function loadModel(
   device: Device,
@@ -98,9 +102,11 @@ export async function loadModel(
   try {
     const plan = planCheckpoint(checkpoint, config);
     const stored = deviceDtype(checkpoint.getTensor(plan.embedding.parts[0].name).dtype);
-    const auto = config.declaredDtype ?? stored;
-    const weightsDtype = resolveDtype('dtype', options.dtype, auto);
-    const kvDtype = resolveDtype('kvDtype', options.kvDtype, weightsDtype);
+    const declared = config.declaredDtype ?? stored;
+    const { weightDtypes, cacheDtypes } = device.info;
+    const auto = weightDtypes.includes(declared) ? declared : 'bf16';
+    const weightsDtype = resolveDtype('dtype', options.dtype, auto, weightDtypes);
+    const kvDtype = resolveDtype('kvDtype', options.kvDtype, weightsDtype, cacheDtypes);
     const fingerprint = fingerprintOf({ checkpoint, plan, config, weightsDtype, kvDtype });
     const weights = await loadWeights(device, checkpoint, plan, weightsDtype, owned);
     const tables = uploadRopeTables(device, config, contextLen, owned);
@@ -148,8 +154,17 @@ function resolveDtype(
   field: string,
   dtype: 'auto' | WeightDType | undefined,
   auto: WeightDType,
+  known: readonly string[],
 ): WeightDType {
   if (dtype === undefined || dtype === 'auto') return auto;
-  if (['f32', 'f16', 'bf16'].includes(dtype)) return dtype;
-  throw new InvalidArgumentError(field, dtype, "'auto', 'f32', 'f16' or 'bf16'");
+  if (known.includes(dtype)) return dtype;
+  const names = ['auto', ...known].map((name) => `'${name}'`);
+  const limit = `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
+  const isDtype = ['f32', 'f16', 'bf16'].includes(dtype);
+  throw new InvalidArgumentError(
+    field,
+    dtype,
+    limit,
+    isDtype ? 'ERR_UNSUPPORTED_DTYPE' : 'ERR_INVALID_ARGUMENT',
+  );
 }
