@@ -188,7 +188,7 @@ DEVICE void store(const MatmulParams& params, const Piece& piece, TilePlace plac
       if (row >= params.num_rows || !has_first) continue;
       const f32* const sums = piece.sums[half / 2][n] + half % 2 * 2;
       Out* const to = out + i64(row) * out_dim + col;
-      if (has_second && out_dim % 2 == 0) {
+      if (out_dim % 2 == 0) {  // then there is a second, and the pair is aligned
         store_pair<Out>(to, sums[0] + first_bias, sums[1] + second_bias);
       } else {
         to[0] = from_f32<Out>(sums[0] + first_bias);

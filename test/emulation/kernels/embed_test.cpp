@@ -30,13 +30,13 @@ void check_embed(Random& random, DType dtype, i32 num_tokens, i32 hidden, bool h
   for (i32 id = 0; id < kVocabSize; id += 2) {
     std::fill_n(table.begin() + i64(pitch) * id, hidden, poison);
   }
-  std::fill_n(vectors.begin(), hidden, poison);
+  std::fill_n(vectors.end() - hidden, hidden, poison);
 
   std::vector<i32> ids, vector_rows;
   for (i32 t = 0; t < num_tokens; ++t) {
     const bool is_vector = has_vectors && random.below(2) == 0;
     ids.push_back(is_vector ? 1 << 30 : random.below(kVocabSize / 2) * 2 + 1);
-    vector_rows.push_back(is_vector ? 1 + random.below(kNumVectors - 1) : -1);
+    vector_rows.push_back(is_vector ? random.below(kNumVectors - 1) : -1);
   }
   const DeviceFloats device_table(dtype, table);
   const DeviceArray<f32> device_vectors(vectors), out(size_t(num_tokens) * size_t(hidden));
