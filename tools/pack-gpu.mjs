@@ -2,26 +2,39 @@
 // machine with an NVIDIA driver but neither Node nor a network. Holds Node, the compiled library and
 // tests, the addon, the kernels, the recall model and what they need from npm.
 //
-//   node tools/pack-gpu.mjs [--ci]    --ci: kernels of the architectures of CI only
+//   node tools/pack-gpu.mjs [--arch sm_90a] [--cuda 13]
+//
+// The arguments go to tools/build-payloads.mjs; without any, it builds what a release has.
 //
 // Writes build/paged-attention-gpu.tar.gz; there: tar xzf it, ./paged-attention-gpu/test-gpu.
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import { payloadFolder } from './cuda/compile-image.mjs';
 import { readPayload } from './cuda/payload-status.mjs';
-import { abiStamp, root } from './cuda/sources.mjs';
+import { root } from './cuda/sources.mjs';
 import { cudaMajors } from './cuda/toolkit.mjs';
 import { copyTests } from './gpu-bundle/compiled-tests.mjs';
 import { copyPackages } from './gpu-bundle/copy-packages.mjs';
 import { prepareNode } from './gpu-bundle/node-binary.mjs';
 
 const maxMebibytes = 60;
+const maxKernelMebibytes = 12; // packed; Node, model and packages take 46
+const firstArch = 'sm_90a';
 const name = 'paged-attention-gpu';
 const bundle = join(root, 'build', name);
 const archive = `${bundle}.tar.gz`;
+const addon = join(root, 'build/Release/paged_attention.node');
 
 function fail(sentence) {
   process.stderr.write(`pack: ${sentence}\n`);
@@ -38,16 +51,36 @@ function copy(path, filter = () => true) {
   cpSync(join(root, path), join(bundle, path), { recursive: true, filter });
 }
 
-/** Copies the payloads of today's kernels; gives how they are called. */
+/** Images that the addon will take, those for the GPU that this is first run on before the others. */
+function imagesByRank() {
+  const binary = readFileSync(addon);
+  const images = cudaMajors.flatMap((major) => {
+    const payload = readPayload(major);
+    if (!payload || !binary.includes(payload.abi)) return [];
+    return payload.images.map((image) => ({ major, ...image }));
+  });
+  const rank = ({ arch, major }) => (arch === firstArch ? 0 : 1) * 100 - major;
+  return images.toSorted((a, b) => rank(a) - rank(b));
+}
+
+/** Copies as many images as there is room for, and a payload.json that names them; gives its lines. */
 function copyPayloads() {
-  const current = cudaMajors.filter((major) => readPayload(major)?.abi === abiStamp());
-  for (const major of current) {
-    const folder = payloadFolder(root, major);
-    cpSync(folder, folder.replace(root, `${bundle}/`), { recursive: true });
+  let roomBytes = maxKernelMebibytes * 2 ** 20;
+  const taken = new Map();
+  for (const { major, ...image } of imagesByRank()) {
+    const content = readFileSync(join(payloadFolder(root, major), image.file));
+    const packedBytes = gzipSync(content).length;
+    if (packedBytes > roomBytes) continue;
+    roomBytes -= packedBytes;
+    taken.set(major, [...(taken.get(major) ?? []), image]);
+    const folder = payloadFolder(bundle, major);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, image.file), content);
   }
-  return current.map((major) => {
-    const archs = readPayload(major).images.map(({ arch }) => arch);
-    return `CUDA ${major}: ${archs.join(', ')}`;
+  return Array.from(taken, ([major, images]) => {
+    const payload = { ...readPayload(major), images };
+    writeFileSync(join(payloadFolder(bundle, major), 'payload.json'), JSON.stringify(payload));
+    return `CUDA ${major}: ${images.map(({ arch }) => arch).join(', ')}`;
   });
 }
 
@@ -55,7 +88,7 @@ function copyPayloads() {
 function copyAddon() {
   const target = join(bundle, 'prebuilds/linux-x64/node.glibc.node');
   mkdirSync(join(target, '..'), { recursive: true });
-  cpSync(join(root, 'build/Release/paged_attention.node'), target);
+  cpSync(addon, target);
   run('strip', [target]);
 }
 
@@ -82,8 +115,8 @@ function copySources() {
   }
 }
 
-const { values } = parseArgs({ options: { ci: { type: 'boolean', default: false } } });
-run(process.execPath, ['tools/build-payloads.mjs', ...(values.ci ? [] : ['--release'])]);
+const choice = process.argv.length > 2 ? process.argv.slice(2) : ['--release'];
+run(process.execPath, ['tools/build-payloads.mjs', ...choice]);
 rmSync(bundle, { recursive: true, force: true });
 mkdirSync(join(bundle, 'bin'), { recursive: true });
 cpSync(prepareNode(), join(bundle, 'bin/node'));

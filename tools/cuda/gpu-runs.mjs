@@ -1,5 +1,5 @@
 // bench/gpu-runs.json: the runs of the GPU bundle on real GPUs, each as `{ date, gpu, capability,
-// driver, abi, kernels }`, newest last. `test-gpu` prints such an entry at its end.
+// isEmulated, passed, failed, kernels }`, newest last. `test-gpu` prints such an entry at its end.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -41,13 +41,11 @@ function runPart(name, args) {
 /** What this run shows about kernels, as an entry of bench/gpu-runs.json. */
 function describeRun(info, results) {
   const names = existsSync(kernelLog) ? readFileSync(kernelLog, 'utf8').split('\n') : [];
-  const { abi } = JSON.parse(readFileSync('bundle.json', 'utf8'));
   return {
     date: new Date().toISOString().slice(0, 10),
     gpu: info.name,
     capability: info.computeCapability,
     isEmulated: process.env.PAGED_ATTENTION_LIBCUDA !== undefined,
-    abi,
     passed: results.reduce((sum, { passed }) => sum + passed, 0),
     failed: results.reduce((sum, { failed }) => sum + failed, 0),
     kernels: [...new Set(names.filter(Boolean))].toSorted(),
