@@ -213,14 +213,11 @@ export class Scheduler {
 
   /** Takes what was found, and blocks for all other tokens; `undefined` when there are too few. */
   #acquire(sequence: Sequence, match: PrefixMatch): Lease | undefined {
-    const { usesCache, extraKeys, maxKeepTokens } = sequence.request.options;
-    const { isResumed, numTokens } = sequence;
-    const lease = this.#cache.acquire(match, { numTokens, maxKeepTokens, isResumed });
-    if (lease !== undefined && usesCache && !isResumed) {
-      const tokens = sequence.tokens.view();
-      sequence.meter.missReason = this.#cache.explain(tokens, { extraKeys }).cause;
-    }
-    return lease;
+    const { usesCache, maxKeepTokens } = sequence.request.options;
+    const { isResumed, numTokens, meter } = sequence;
+    // Before blocks are taken, which may evict what the match names.
+    if (usesCache && !isResumed) meter.missReason = this.#cache.explain(match).cause;
+    return this.#cache.acquire(match, { numTokens, maxKeepTokens, isResumed });
   }
 
   #admit(sequence: Sequence, lease: Lease): void {

@@ -4,10 +4,10 @@ import type { Ghost, Ghosts } from './ghosts.js';
 import { rootNode } from './node-store.js';
 import type { PrefixTrie } from './prefix-trie.js';
 
-/** Says why the tokens behind a match are not cached. */
+/** Says why the tokens behind a match, of those that it was allowed to find, are not cached. */
 export function explainMatch(match: PrefixMatch, trie: PrefixTrie, ghosts: Ghosts): Explanation {
-  const { tokens, numCachedTokens, partial } = match;
-  if (numCachedTokens === tokens.length) {
+  const { tokens, numCachedTokens, maxCachedTokens, partial } = match;
+  if (numCachedTokens >= Math.min(tokens.length, maxCachedTokens)) {
     return {
       numCachedTokens,
       firstDivergentToken: undefined,

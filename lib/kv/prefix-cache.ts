@@ -303,12 +303,17 @@ export class PrefixCache {
     checkCache(this.parts, tables);
   }
 
-  /** Why a prompt's tokens are not (all) cached; changes and counts nothing. */
+  /**
+   * Why a prompt's tokens are not (all) cached; changes and counts nothing.
+   *
+   * @param prompt its tokens, or what the cache, unchanged since, has just found of them
+   */
   explain(
-    tokens: Int32Array,
+    prompt: Int32Array | PrefixMatch,
     options: { readonly extraKeys?: ExtraKeys | null } = {},
   ): Explanation {
-    return explainMatch(this.match(tokens, options), this.parts.trie, this.parts.ghosts);
+    const match = ArrayBuffer.isView(prompt) ? this.match(prompt, options) : prompt;
+    return explainMatch(match, this.parts.trie, this.parts.ghosts);
   }
 
   private drop(table: BlockTable, numKept: number, others: Iterable<BlockTable>): BlockTable[] {

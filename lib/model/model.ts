@@ -109,7 +109,7 @@ export async function loadModel(
     const kvDtype = resolveDtype('kvDtype', options.kvDtype, weightsDtype, cacheDtypes);
     const fingerprint = fingerprintOf({ checkpoint, plan, config, weightsDtype, kvDtype });
     const weights = await loadWeights(device, checkpoint, plan, weightsDtype, owned);
-    const tables = uploadRopeTables(device, config, contextLen, owned);
+    const tables = await uploadRopeTables(device, config, contextLen, owned);
     const { numLayers, numKvHeads, headDim } = config;
     const kvLayout = { numLayers, numKvHeads, headDim, dtype: kvDtype };
     return new Model({ config, weights, ...tables }, owned, kvLayout, contextLen, fingerprint);
@@ -121,12 +121,12 @@ export async function loadModel(
   }
 }
 
-function uploadRopeTables(
+async function uploadRopeTables(
   device: Device,
   { rope, layers }: ModelConfig,
   contextLen: number,
   owned: Freeable[],
-): Pick<ForwardModel, 'rope' | 'identityRope'> {
+): Promise<Pick<ForwardModel, 'rope' | 'identityRope'>> {
   const upload = (data: Float32Array): Tensor<'f32'> => {
     const tensor = device.tensor({ dtype: 'f32', shape: [contextLen, rope.rotaryDim], data });
     owned.push(tensor);
@@ -134,7 +134,7 @@ function uploadRopeTables(
   };
   const skipsRope = layers.some((layer) => !layer.hasRope);
   return {
-    rope: upload(ropeTable(rope, contextLen)),
+    rope: upload(await ropeTable(rope, contextLen)),
     identityRope: skipsRope ? upload(identityRopeTable(rope.rotaryDim, contextLen)) : undefined,
   };
 }

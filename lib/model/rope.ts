@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { ConfigFields } from './config-fields.js';
 
 /** How the frequencies of a rotary embedding are stretched for longer contexts. */
@@ -94,24 +95,37 @@ export function inverseFrequencies({ theta, rotaryDim, scaling }: RopeConfig): F
   });
 }
 
+/** Pairs between two turns of the event loop: about a millisecond's. */
+const pairsPerTurn = 16384;
+
 /**
- * Computes the cosines and sines of every position, in float64, rounded once.
+ * Computes the cosines and sines of every position, in float64, rounded once. Other work of the event
+ * loop gets its turns meanwhile: a long context's table takes a good part of a second.
  *
  * @returns `[contextLen, rotaryDim]` f32; a row holds the cosine of each pair, then the sine of each
  */
-export function ropeTable(rope: RopeConfig, contextLen: number): Float32Array {
+export async function ropeTable(rope: RopeConfig, contextLen: number): Promise<Float32Array> {
   const frequencies = inverseFrequencies(rope);
-  const numPairs = frequencies.length;
   const table = new Float32Array(contextLen * rope.rotaryDim);
-  for (let position = 0; position < contextLen; position++) {
-    const row = position * rope.rotaryDim;
+  const rowsPerTurn = Math.ceil(pairsPerTurn / frequencies.length);
+  for (let start = 0; start < contextLen; start += rowsPerTurn) {
+    if (start > 0) await setImmediate();
+    fillRopeRows(table, frequencies, start, Math.min(contextLen, start + rowsPerTurn));
+  }
+  return table;
+}
+
+/** Writes the rows of positions `[start, end)`. */
+function fillRopeRows(table: Float32Array, frequencies: Float64Array, start: number, end: number) {
+  const numPairs = frequencies.length;
+  for (let position = start; position < end; position++) {
+    const row = position * numPairs * 2;
     for (let pair = 0; pair < numPairs; pair++) {
       const angle = position * frequencies[pair];
       table[row + pair] = Math.cos(angle);
       table[row + numPairs + pair] = Math.sin(angle);
     }
   }
-  return table;
 }
 
 /**

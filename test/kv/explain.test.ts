@@ -71,6 +71,33 @@ describe('explain', () => {
     expect(cache.explain(countFrom(0, 16)).cause).toBe('discarded');
   });
 
+  test('what the cache has just found of a prompt is explained like its tokens', () => {
+    const fixture = makeCache(16);
+    const { cache } = fixture;
+    request(fixture, countFrom(0, 24), [['salt', 'ann']]);
+    request(fixture, countFrom(100, 24));
+    for (const prompt of [
+      countFrom(0, 20),
+      countFrom(100, 30),
+      join(countFrom(100, 11), countFrom(500, 9)),
+      countFrom(700, 9),
+    ]) {
+      expect(cache.explain(cache.matchPrompt(prompt))).toEqual(cache.explain(prompt));
+    }
+  });
+
+  test('a prompt whose last token alone is computed misses nothing', () => {
+    const fixture = makeCache(16);
+    const { cache } = fixture;
+    request(fixture, countFrom(0, 24));
+    for (const length of [9, 16, 17, 24]) {
+      const prompt = countFrom(0, length);
+      expect(cache.explain(cache.matchPrompt(prompt)).cause).toBeUndefined();
+      const other = join(prompt.subarray(0, length - 1), countFrom(500, 1));
+      expect(cache.explain(cache.matchPrompt(other)).cause).toBeUndefined();
+    }
+  });
+
   test('counts nothing', () => {
     const fixture = makeCache(8);
     request(fixture, countFrom(0, 20));

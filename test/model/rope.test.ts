@@ -39,17 +39,35 @@ describe('rotary embedding', () => {
     expect(scaled[3]).toBe(kept[3] / 8);
   });
 
-  test('a row of the table is the cosine of each pair, then the sine of each', () => {
-    const table = ropeTable({ ...plain, rotaryDim: 4, theta: 100 }, 3);
+  test('a row of the table is the cosine of each pair, then the sine of each', async () => {
+    const table = await ropeTable({ ...plain, rotaryDim: 4, theta: 100 }, 3);
     expect([...table.subarray(0, 4)]).toEqual([1, 1, 0, 0]);
     const angles = [2, 0.2];
     const expected = [...angles.map(Math.cos), ...angles.map(Math.sin)].map(Math.fround);
     expect([...table.subarray(8)]).toEqual(expected);
   });
 
-  test('a longer context only adds rows', () => {
-    const short = ropeTable(plain, 5);
-    expect([...ropeTable(plain, 9).subarray(0, short.length)]).toEqual([...short]);
+  test('a longer context only adds rows', async () => {
+    const short = await ropeTable(plain, 5);
+    expect([...(await ropeTable(plain, 9)).subarray(0, short.length)]).toEqual([...short]);
+  });
+
+  test('the event loop gets a turn after every few rows of a long table', async () => {
+    let numTurns = 0;
+    const count = () => {
+      numTurns++;
+      turn = setImmediate(count);
+    };
+    let turn = setImmediate(count);
+    const rope = { ...plain, rotaryDim: 128 };
+    const table = await ropeTable(rope, 4096);
+    clearImmediate(turn);
+    expect(numTurns).toBeGreaterThanOrEqual((4096 * 64) / 16384 - 1);
+    const frequencies = inverseFrequencies(rope);
+    for (const position of [255, 256, 4095]) {
+      const expected = Array.from(frequencies, (f) => Math.fround(Math.cos(position * f)));
+      expect([...table.subarray(position * 128, position * 128 + 64)]).toEqual(expected);
+    }
   });
 
   test('the identity table has cosines 1 and sines 0', () => {
