@@ -78,6 +78,7 @@ DEVICE u32 mixed(u64 x) {
 
 // Fills memory with uniform values, so that weights need not cross the bus.
 //
+// Moves    sizeof(T) * count bytes written
 // Order    element i depends on (seed, i) only
 template <class T>
 DEVICE void fill_random(const FillRandomParams& params) {

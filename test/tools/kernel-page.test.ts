@@ -129,6 +129,11 @@ describe('the line about real GPUs', () => {
     expect(describeGpuRuns(['a'], [])).toBe('On a real GPU: none of them has run yet.');
   });
 
+  test('does not count a run on the emulated driver', () => {
+    const run = { gpu: 'emulated', date: '2026-11-20', isEmulated: true, kernels: ['a'] };
+    expect(describeGpuRuns(['a'], [run])).toBe(describeGpuRuns(['a'], []));
+  });
+
   test('names the newest run of each GPU and the kernels that it did not reach', () => {
     const run = { gpu: 'NVIDIA H200', date: '2026-11-20', kernels: ['a'] };
     const newer = { ...run, date: '2026-11-21', kernels: ['a', 'b'] };

@@ -11,14 +11,16 @@ export function readGpuRuns() {
 }
 
 /**
- * Says which of the kernels ran on which GPU and when; the newest run of each GPU counts.
+ * Says which of the kernels ran on which GPU and when; the newest run of each
+ * GPU counts, emulated ones do not.
  *
  * @param names kernels of today's sources
  * @param runs from `readGpuRuns()`
  */
 export function describeGpuRuns(names, runs) {
-  if (runs.length === 0) return 'On a real GPU: none of them has run yet.';
-  const newest = new Map(runs.map((run) => [run.gpu, run]));
+  const real = runs.filter(({ isEmulated }) => !isEmulated);
+  if (real.length === 0) return 'On a real GPU: none of them has run yet.';
+  const newest = new Map(real.map((run) => [run.gpu, run]));
   const parts = Array.from(newest.values(), ({ gpu, date, kernels }) => {
     const missing = names.filter((name) => !kernels.includes(name));
     const numRun = names.length - missing.length;
