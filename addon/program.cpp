@@ -125,7 +125,7 @@ void Program::bind_sample_op() {
 Status Program::run_ops(Engine& engine, const StepInput& input) {
   Backend& backend = engine.backend();
   const StepHeader& header = input.header();
-  const Status status = copy_blocks(backend, header.num_copies);
+  Status status = copy_blocks(backend, header.num_copies);
   if (!status.is_ok()) return status;
   const auto ops = [&] { return run_each_op(engine); };
   if (recorded_rows_ == 0) return ops();
