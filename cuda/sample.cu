@@ -65,9 +65,7 @@ DEVICE u64 mass_at_least(const Scores& scores, f32 least, const sample_select::M
   const sample_select::Total before = sample_select::total_before(mine, memory);
   if (threadIdx.x == kThreads - 1) memory.result[0] = before.mass + mine.mass;
   sync_cta();
-  const u64 mass = memory.result[0];
-  sync_cta();
-  return mass;
+  return memory.result[0];
 }
 
 // The least whole mass that is at least `share` of `total`, and at least 1.
@@ -145,7 +143,6 @@ DEVICE void write_top(const SampleParams& op, i32 row, const Scan& raw, f32 log_
   bool has_histogram = false;
   const Cut cut = sample_select::find_cut(all, u64(count), false, &has_histogram, memory);
   const u64 last = (u64(cut.key) << 32) | u32(cut.id);
-  sync_cta();
   if (threadIdx.x == 0) memory.list_count[0] = 0;
   sync_cta();
   sample_row::for_each_value(logits, op.vocab_size, [&](i32 id, f32 logit) {
@@ -201,7 +198,6 @@ DEVICE void sample_row_with(const SampleKernelParams& params, i32 row, const Mem
   if (slot_index < 0 || raw.non_finite) return;
 
   const i32 token = choose_token(params, row, raw, memory);
-  sync_cta();  // what choosing left in shared memory was read; the cleared outputs were written
   if (token < 0) {
     if (threadIdx.x == 0) op.non_finite[row] = 1;
     return;

@@ -73,7 +73,8 @@ DEVICE f32 from_ordered(u32 order) {
   return f32_of((order & 0x80000000u) != 0 ? order & 0x7fffffffu : ~order);
 }
 
-// Scans a row; all threads get the result. `best` is shared memory for kWarps numbers.
+// Scans a row; all threads get the result. `best` is shared memory for kWarps numbers, which the
+// caller leaves alone until the next barrier.
 DEVICE Scan scan(const f32* values, i32 count, u64* best) {
   f32 max = -kInfinity;
   i32 id = 0;
@@ -97,7 +98,6 @@ DEVICE Scan scan(const f32* values, i32 count, u64* best) {
   const bool any_bad = sync_cta_or(is_bad);
   for (i32 warp = 0; warp < kWarps; warp++) mine = best[warp] > mine ? best[warp] : mine;
   const f32 largest = from_ordered(u32(mine >> 32));
-  sync_cta();  // `best` may be used again
   return {largest, i32(0xffffffffu - u32(mine)), any_bad || largest == -kInfinity};
 }
 
@@ -112,6 +112,7 @@ DEVICE void sum_chunks(const Scores& scores, f32 least, double* through) {
   const i32 num_chunks = (scores.count + kChunk - 1) / kChunk;
   const i32 lane = i32(threadIdx.x) % kChunkLanes;
   constexpr i32 kChunksAtOnce = kThreads / kChunkLanes;
+  static_assert(kMaxChunks % kChunksAtOnce == 0, "chunks past the last have a place too");
   for (i32 base = 0; base < num_chunks; base += kChunksAtOnce) {
     const i32 chunk = base + i32(threadIdx.x) / kChunkLanes;
     const i32 end = min_i32(scores.count, (chunk + 1) * kChunk);
@@ -124,7 +125,7 @@ DEVICE void sum_chunks(const Scores& scores, f32 least, double* through) {
     for (u32 distance = kChunkLanes / 2; distance > 0; distance /= 2) {
       sum = sum + shuffle_xor(0xffffffffu, sum, distance);
     }
-    if (lane == 0 && chunk < num_chunks) through[chunk] = double(sum);
+    if (lane == 0) through[chunk] = double(sum);
   }
   sync_cta();
   if (threadIdx.x == 0) {

@@ -6,6 +6,9 @@
 // candidates is searched by comparing them with each other, a larger one is split by the next bits
 // of its keys; in a bin of one key the ids decide. Masses are weights as whole multiples of 2^-44,
 // so that their sums are exact and have no order: atomics may add them up.
+//
+// Barriers: `result` is written after a barrier of its own function and read after the next one, so
+// functions may follow each other without one between them.
 
 #include <device.cuh>
 
@@ -158,9 +161,7 @@ DEVICE Total histogram_total(const Memory& memory) {
     memory.result[1] = before.mass + mine.mass;
   }
   sync_cta();
-  const Total total = {memory.result[0], memory.result[1]};
-  sync_cta();
-  return total;
+  return {memory.result[0], memory.result[1]};
 }
 
 DEVICE u64 measure(Total total, bool by_mass) { return by_mass ? total.mass : total.count; }
@@ -283,7 +284,6 @@ DEVICE Cut find_cut(const Candidates& candidates, u64 goal, bool by_mass, bool* 
         range.shift == 32 ? bin : (range.prefix << digit_bits) | (bin & ((1u << digit_bits) - 1));
     range.shift = next_shift;
   }
-  sync_cta();  // what was read of the last result
   if (count > u32(kListCapacity)) {
     return search_ties(candidates, range.prefix, goal, by_mass, base, memory);
   }

@@ -21,8 +21,7 @@ DEVICE void move_runs(const TransferBlocksParams& params) {
   for (i64 i = blockIdx.x; i < end; i += gridDim.x) {
     const TransferRun& run = params.runs[i / pieces_per_run];
     const i64 first = i % pieces_per_run * block_copies::kPieceBytes;
-    const i64 num_bytes = run.num_blocks * params.block_bytes - first;
-    if (num_bytes <= 0) continue;  // this run is shorter than the longest
+    const i64 num_bytes = run.num_blocks * params.block_bytes - first;  // none: a shorter run
     u8* const block = params.blocks + run.block * params.block_bytes + first;
     u8* const host = params.host_blocks + run.host_block * params.block_bytes + first;
     if (params.is_to_host != 0) {
