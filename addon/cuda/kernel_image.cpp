@@ -1,5 +1,8 @@
 #include "kernel_image.h"
 
+#include <cstdio>
+#include <cstdlib>
+
 namespace cuda {
 namespace {
 
@@ -13,6 +16,16 @@ CuResult load_module(const Driver& driver, const std::string& content, CuModule*
   text[sizeof text - 1] = '\0';
   *log = text;
   return result;
+}
+
+// Appends a kernel's name to the file $PAGED_ATTENTION_KERNEL_LOG, where that is set: how a test run
+// shows which kernels it reached (tools/gpu-bundle/test-gpu.mjs).
+void log_kernel(const char* name) {
+  const char* const path = std::getenv("PAGED_ATTENTION_KERNEL_LOG");
+  std::FILE* const file = path != nullptr ? std::fopen(path, "a") : nullptr;
+  if (file == nullptr) return;
+  std::fprintf(file, "%s\n", name);
+  std::fclose(file);
 }
 
 }  // namespace
@@ -57,7 +70,9 @@ Status KernelTable::find(const char* name, Kernel** kernel) {
   }
   Kernel found;
   Status status = image_.find(name, &found.function);
-  if (status.is_ok()) *kernel = &kernels_.emplace(name, found).first->second;
+  if (!status.is_ok()) return status;
+  log_kernel(name);
+  *kernel = &kernels_.emplace(name, found).first->second;
   return status;
 }
 
