@@ -111,6 +111,8 @@ const results = [
     '.',
   ]),
   run('tsc', process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.test.json']),
+  run('docs/kernels.md', process.execPath, ['tools/kernel-docs.mjs', '--check']),
+  run('CUDA headers', 'tools/check-cuda-headers', []),
 ];
 if (installClangTools()) {
   const format = isWriting ? ['-i'] : ['--dry-run', '-Werror'];
