@@ -1,5 +1,5 @@
-import type { Device } from '../../lib/device/index.js';
-import type { RawOutputs } from './compare.js';
+import type { Device, DeviceInfo, DType } from '../../lib/device/index.js';
+import { MismatchError, type RawOutputs } from './compare.js';
 import { describePart, type Extent, productPart } from './extent.js';
 import { type Axes, type Combination, pairwiseCover } from './pairwise.js';
 import { Random } from './random.js';
@@ -11,8 +11,11 @@ export const minCasesPerOp = 60;
 export interface Trial {
   /** Runs the op on a device and gives what it wrote, bit for bit. Leaves nothing allocated. */
   execute(device: Device): Promise<RawOutputs>;
-  /** @throws {MismatchError} when outputs are not what the reference says */
-  check(outputs: RawOutputs): void;
+  /**
+   * @param backend that gave them: tensor cores round otherwise than the CPU
+   * @throws {MismatchError} when outputs are not what the reference says
+   */
+  check(outputs: RawOutputs, backend: DeviceInfo['backend']): void;
 }
 
 /** The cases of one op: axes to choose from, and a trial for each choice. */
@@ -21,6 +24,8 @@ export interface OpSuite<A extends Axes = Axes> {
   readonly axes: A;
   /** Axes whose product can be run, the others drawn at random; all of them when left out. */
   readonly productAxes?: readonly (keyof A & string)[];
+  /** Of what its axis `dtype` is, where a backend may have no kernels for one. */
+  readonly dtypeOf?: 'weights' | 'caches';
   /** Draws inputs; the same `random` gives the same inputs. */
   makeTrial(choice: Combination<A>, random: Random): Trial;
 }
@@ -33,11 +38,12 @@ export interface ConformanceCase {
   /** Draws the inputs and hands out the trial; the same one each time. */
   trial(): Trial;
   /**
-   * Runs it on a device and checks what comes back.
+   * Runs it on a device and checks what comes back: the right outputs, or the refusal of a dtype that the
+   * backend does not have.
    *
    * @throws {Error} naming the case, its seed and the command that repeats it
    */
-  run(device: Device): Promise<RawOutputs>;
+  run(device: Device): Promise<'passed' | 'unsupported'>;
 }
 
 /** Lets a suite of one op stand among those of others. */
@@ -116,18 +122,40 @@ function makeCase(suite: OpSuite, choice: Combination<Axes>, seed: number): Conf
     trial,
     async run(device) {
       try {
-        const outputs = await trial().execute(device);
-        trial().check(outputs);
-        return outputs;
+        if (!isSupported(suite, choice, device)) {
+          await expectRefusal(trial(), device);
+          return 'unsupported';
+        }
+        trial().check(await trial().execute(device), device.info.backend);
+        return 'passed';
       } catch (cause) {
         const { backend, isa, threads } = device.info;
+        const isaOption = backend === 'cpu' ? `--isa ${isa} ` : '';
         throw new Error(
           `${name}\n  ${(cause as Error).message}\n  on ${backend}/${isa}, ${threads} threads, ` +
             `seed ${seed}\n  repeat: node test/conformance/run.mjs --backend ${backend} ` +
-            `--isa ${isa} --seed ${seed} --case '${name}'`,
+            `${isaOption}--seed ${seed} --case '${name}'`,
           { cause },
         );
       }
     },
   };
+}
+
+function isSupported(suite: OpSuite, choice: Combination<Axes>, device: Device): boolean {
+  if (suite.dtypeOf === undefined) return true;
+  const { weightDtypes, cacheDtypes } = device.info;
+  const known = suite.dtypeOf === 'weights' ? weightDtypes : cacheDtypes;
+  return known.includes(choice.dtype as DType);
+}
+
+async function expectRefusal(trial: Trial, device: Device): Promise<void> {
+  const refusal = await trial.execute(device).then(
+    () => undefined,
+    (error: { code?: string }) => error,
+  );
+  if (refusal?.code === 'ERR_UNSUPPORTED_DTYPE') return;
+  throw new MismatchError(
+    `a dtype that the backend does not have gave ${refusal ?? 'a result'}; expected ERR_UNSUPPORTED_DTYPE`,
+  );
 }

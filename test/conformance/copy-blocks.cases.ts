@@ -75,5 +75,6 @@ export const copyBlocksSuite = asSuite({
   op: 'copyBlocks',
   axes,
   productAxes: ['dtype', 'headDim', 'numKvHeads', 'blockSize', 'numPairs'],
+  dtypeOf: 'caches',
   makeTrial,
 });

@@ -66,4 +66,4 @@ function makeTrial(choice: Choice, random: Random): Trial {
 }
 
 /** `embed`: any vocabulary and width, weights of each dtype, vectors in the place of ids. */
-export const embedSuite = asSuite({ op: 'embed', axes, makeTrial });
+export const embedSuite = asSuite({ op: 'embed', axes, dtypeOf: 'weights', makeTrial });

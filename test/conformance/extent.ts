@@ -5,7 +5,7 @@ import { Random } from './random.js';
 export type Extent = 'cover' | 'share' | 'all';
 
 /** Shares that a product is divided into; each has about the same mix of values. */
-export const numShares = 4;
+export const numShares = 8;
 
 /**
  * What `PA_FULL` asks for: a cover where it is not set, everything for `all`, else one share.

@@ -1,4 +1,4 @@
-import type { Device } from '../../lib/device/index.js';
+import type { Device, DeviceInfo } from '../../lib/device/index.js';
 import { decode, encode, type FloatDType, unitRoundoff } from '../reference/dtype.js';
 import {
   type PagedAttentionInput,
@@ -190,6 +190,7 @@ export function checkAttention(
   draw: AttentionDraw,
   outputs: RawOutputs,
   expected: PagedAttentionOutput,
+  backend: DeviceInfo['backend'] = 'cpu',
 ): void {
   const { batch, choice, numHeads } = draw;
   const { headDim, outDtype } = choice;
@@ -201,7 +202,7 @@ export function checkAttention(
     magnitude: expected.magnitude.map((magnitude, i) => {
       const scoreMagnitude = expected.scoreMagnitude[Math.floor(i / headDim)];
       return (
-        magnitude * attentionError(choice.dtype, scoreMagnitude) +
+        magnitude * attentionError(choice.dtype, scoreMagnitude, backend) +
         expected.valueMagnitude[i] * tinyWeightError(choice.dtype)
       );
     }),
@@ -217,7 +218,7 @@ export function checkAttention(
     shape: [batch.numTokens, numHeads],
     actual: outputs.lse,
     expected: expected.lse,
-    magnitude: expected.lse.map((lse, i) => lseError(lse, expected.scoreMagnitude[i])),
+    magnitude: expected.lse.map((lse, i) => lseError(lse, expected.scoreMagnitude[i], backend)),
     tolerance: { relative: 1, rounding: 0, absolute: 0 },
   });
 }
@@ -227,9 +228,9 @@ function makeTrial(choice: AttentionChoice, random: Random): Trial {
   let expected: PagedAttentionOutput | undefined;
   return {
     execute: (device) => executeAttention(device, draw),
-    check(outputs) {
+    check(outputs, backend) {
       expected ??= pagedAttention(referenceInput(draw));
-      checkAttention(draw, outputs, expected);
+      checkAttention(draw, outputs, expected, backend);
     },
   };
 }
@@ -239,5 +240,6 @@ export const pagedAttentionSuite = asSuite({
   op: 'pagedAttention',
   axes: attentionAxes,
   productAxes: ['dtype', 'headDim', 'group', 'blockSize', 'length'],
+  dtypeOf: 'caches',
   makeTrial,
 });

@@ -138,5 +138,6 @@ export const ropeAndWriteKvSuite = asSuite({
   op: 'ropeAndWriteKv',
   axes,
   productAxes: ['dtype', 'headDim', 'rotary', 'group', 'numTokens'],
+  dtypeOf: 'caches',
   makeTrial,
 });

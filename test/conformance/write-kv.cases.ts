@@ -131,6 +131,7 @@ export const writeKvSuite = asSuite({
   op: 'writeKv',
   axes,
   productAxes,
+  dtypeOf: 'caches',
   makeTrial: makeWriteTrial,
 });
 
@@ -139,5 +140,6 @@ export const readKvSuite = asSuite({
   op: 'readKv',
   axes,
   productAxes,
+  dtypeOf: 'caches',
   makeTrial: makeReadTrial,
 });
