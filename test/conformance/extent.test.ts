@@ -1,7 +1,8 @@
-import { describePart, numShares, productPart } from './extent.js';
+import { describePart, maxUndivided, numShares, productPart } from './extent.js';
 import { fullProduct } from './pairwise.js';
 
-const axes = { first: [1, 2, 3], second: ['a', 'b'], third: [true, false, undefined, null] };
+const numbers = Array.from({ length: 200 }, (_, i) => i);
+const axes = { first: numbers, second: ['a', 'b'], third: [true, false, undefined, null] };
 const all = [...fullProduct(axes)];
 const sorted = (combinations: readonly unknown[]) =>
   combinations.map((c) => JSON.stringify(Object.values(c as object))).toSorted();
@@ -22,11 +23,17 @@ describe('the part of a product that a run takes', () => {
     },
   );
 
+  test('is all of it where that is little', () => {
+    const few = { first: numbers, second: [true, false] };
+    expect([...fullProduct(few)].length).toBeLessThanOrEqual(maxUndivided);
+    expect(productPart(few, 'share', 3)).toEqual([...fullProduct(few)]);
+  });
+
   test('is the same again for the same seed', () => {
     expect(productPart(axes, 'share', 3)).toEqual(productPart(axes, 'share', 3));
   });
 
   test('is named with its number of cases', () => {
-    expect(describePart(6, axes)).toBe('6 of 24 cases');
+    expect(describePart(200, axes)).toBe('200 of 1600 cases');
   });
 });

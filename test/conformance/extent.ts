@@ -7,6 +7,9 @@ export type Extent = 'cover' | 'share' | 'all';
 /** Shares that a product is divided into; each has about the same mix of values. */
 export const numShares = 8;
 
+/** Products of so few combinations are not divided: they take seconds. */
+export const maxUndivided = 1000;
+
 /**
  * What `PA_FULL` asks for: a cover where it is not set, everything for `all`, else one share.
  *
@@ -30,7 +33,7 @@ export function productPart<A extends Axes>(
   seed: number,
 ): Combination<A>[] {
   const product = [...fullProduct(axes)];
-  if (extent === 'all') return product;
+  if (extent === 'all' || product.length <= maxUndivided) return product;
   const shuffled = new Random(1, 'shares').shuffle(product);
   return shuffled.filter((_, i) => i % numShares === seed % numShares);
 }

@@ -137,7 +137,7 @@ describe('failures as plain data', () => {
     new InvalidArgumentError('promptTokens[1]', 97, 'an id', 'ERR_TOKEN_OUT_OF_RANGE'),
     new OutOfBlocksError(3, 1),
     new QueueFullError(2, 2),
-  ])('become the error that they were: %s', (error) => {
+  ])('become the error that they were: $code', (error) => {
     const restored = errorOf(structuredClone(failureOf(1, error)));
     expect(restored).toMatchObject({ ...error });
     expect(restored.message).toBe(error.message);
