@@ -68,12 +68,11 @@ DEVICE u64 mass_at_least(const Scores& scores, f32 least, const sample_select::M
   return memory.result[0];
 }
 
-// The least whole mass that is at least `share` of `total`, and at least 1.
+// The least whole mass that is at least `share`, in (0, 1], of `total`.
 DEVICE u64 share_of(f32 share, u64 total) {
   const double exact = double(share) * double(total);
   const u64 whole = u64(exact);
   const u64 goal = double(whole) < exact ? whole + 1 : whole;
-  if (goal == 0) return 1;
   return goal < total ? goal : total;
 }
 

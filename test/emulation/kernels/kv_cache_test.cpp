@@ -234,6 +234,9 @@ TEST("write_kv and read_kv launch nothing for nothing and refuse caches without 
   params.token_stride = 66;
   kv_fixture::check_refused(cuda::write_kv(launcher, params), "ERR_NATIVE", "token_stride is 66");
   params.token_stride = 64;
+  params.num_tokens = 1 << 30;
+  params.cache.num_kv_heads = 2;
+  kv_fixture::check_refused(cuda::write_kv(launcher, params), "ERR_NATIVE", "fewer than 2^31");
   params.key = reinterpret_cast<const f32*>(4);
   kv_fixture::check_refused(cuda::write_kv(launcher, params), "ERR_NATIVE", "not 16-byte aligned");
   params.cache.head_stride += 8;

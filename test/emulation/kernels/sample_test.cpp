@@ -125,6 +125,18 @@ TEST("sample draws what the reference draws from 128,256 tokens, however they ar
   }
 }
 
+TEST("top-p of nearly nothing leaves the most likely token") {
+  Random random(emulation::run_seed() + 46);
+  EmulatedLauncher launcher;
+  Draw draw = draw_rows(100, 2, random);
+  for (Settings& settings : draw.slots) {
+    settings = Settings();
+    settings.params.temperature = 1.0f;
+    settings.params.top_p = 1e-30f;
+  }
+  run_and_check(launcher, draw);
+}
+
 TEST("greedy takes the lowest id of the largest logit, and -0 equals 0") {
   EmulatedLauncher launcher;
   Draw draw;
