@@ -17,15 +17,10 @@ void Ordering::begin_launch() {
 void Ordering::begin_cta(u32 num_threads) {
   ++serial_;
   clocks_.assign(num_threads, 1);
-  base_.assign(num_threads, 0);
-  base_known_.clear();
-  private_.resize(num_threads);
-  for (Private& thread : private_) {
-    thread.seen.assign(num_threads, 0);
-    thread.known.clear();
-    thread.acquired.clear();
-    thread.released.clear();
-  }
+  base_clocks_.assign(num_threads, 0);
+  base_facts_ = {};
+  clocks_of_.assign(num_threads, Clocks(num_threads, 0));
+  facts_of_.assign(num_threads, Facts());
 }
 
 bool Ordering::is_before(Event event, u32 thread) const {
@@ -34,9 +29,9 @@ bool Ordering::is_before(Event event, u32 thread) const {
   const u32 other = thread_of(event);
   const u32 clock = clock_of(event);
   if (serial == serial_) {
-    return other == thread || clock <= base_[other] || clock <= private_[thread].seen[other];
+    return other == thread || clock <= base_clocks_[other] || clock <= clocks_of_[thread][other];
   }
-  for (const Known* known : {&base_known_, &private_[thread].known}) {
+  for (const Known* known : {&base_facts_.known, &facts_of_[thread].known}) {
     const auto found = known->find(serial);
     if (found != known->end() && clock <= (*found->second)[other]) return true;
   }
@@ -59,12 +54,18 @@ void Ordering::add(Known* to, const Known& from) {
   for (const auto& [serial, clocks] : from) add(to, serial, clocks);
 }
 
+void Ordering::add(Facts* to, const Facts& from) {
+  add(&to->known, from.known);
+  add(&to->acquired, from.acquired);
+  add(&to->released, from.released);
+}
+
 void Ordering::meet_all() {
-  for (Private& thread : private_) {
-    add(&base_known_, thread.known);
-    thread.known.clear();
+  for (Facts& facts : facts_of_) {
+    add(&base_facts_, facts);
+    facts = {};
   }
-  base_ = clocks_;
+  base_clocks_ = clocks_;
   for (u32& clock : clocks_) ++clock;
 }
 
@@ -74,38 +75,42 @@ void Ordering::meet(const std::vector<u32>& threads) {
     return;
   }
   Clocks joined(clocks_.size(), 0);
-  Known known;
+  Facts facts;
   for (const u32 id : threads) {
-    const Private& thread = private_[id];
-    for (size_t i = 0; i < joined.size(); ++i) joined[i] = std::max(joined[i], thread.seen[i]);
+    const Clocks& seen = clocks_of_[id];
+    for (size_t i = 0; i < joined.size(); ++i) joined[i] = std::max(joined[i], seen[i]);
     joined[id] = std::max(joined[id], clocks_[id]);
-    add(&known, thread.known);
+    add(&facts, facts_of_[id]);
   }
   for (const u32 id : threads) {
-    private_[id].seen = joined;
-    private_[id].known = known;
+    clocks_of_[id] = joined;
+    facts_of_[id] = facts;
     ++clocks_[id];
   }
 }
 
 void Ordering::fence(u32 id) {
-  Private& thread = private_[id];
-  add(&thread.known, thread.acquired);
-  thread.acquired.clear();
+  Facts& facts = facts_of_[id];
+  add(&facts.known, base_facts_.acquired);
+  add(&facts.known, facts.acquired);
+  facts.acquired.clear();
 
   Clocks visible(clocks_.size());
-  for (size_t i = 0; i < visible.size(); ++i) visible[i] = std::max(base_[i], thread.seen[i]);
+  for (size_t i = 0; i < visible.size(); ++i) {
+    visible[i] = std::max(base_clocks_[i], clocks_of_[id][i]);
+  }
   visible[id] = clocks_[id];
   ++clocks_[id];
-  thread.released = base_known_;
-  add(&thread.released, thread.known);
-  add(&thread.released, serial_, std::make_shared<const Clocks>(std::move(visible)));
+  add(&facts.released, base_facts_.known);
+  add(&facts.released, facts.known);
+  add(&facts.released, serial_, std::make_shared<const Clocks>(std::move(visible)));
 }
 
 void Ordering::atomic(u32 id, const void* address) {
   Known& at_address = released_[address];
-  add(&private_[id].acquired, at_address);
-  add(&at_address, private_[id].released);
+  add(&facts_of_[id].acquired, at_address);
+  add(&at_address, base_facts_.released);
+  add(&at_address, facts_of_[id].released);
 }
 
 }  // namespace emulation::check

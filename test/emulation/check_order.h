@@ -28,8 +28,8 @@ class Ordering {
 
   // These threads met at a barrier.
   void meet(const std::vector<u32>& threads);
-  // fence_device(): what the thread knows may be released by its next atomic, and what its earlier
-  // atomics saw is known from now on.
+  // fence_device(): what the thread knows may be released by its atomics, and by those of threads
+  // it meets later; what earlier atomics saw, its own or of threads it met, is known from now on.
   void fence(u32 thread);
   void atomic(u32 thread, const void* address);
 
@@ -37,12 +37,12 @@ class Ordering {
   using Clocks = std::vector<u32>;
   // Of other CTAs of the launch: all events of a CTA up to these clocks are known.
   using Known = std::map<u32, std::shared_ptr<const Clocks>>;
-  struct Private {
-    Clocks seen;     // clocks of other threads, known through partial barriers
-    Known known;     // … of other CTAs
-    Known acquired;  // known after the next fence
-    Known released;  // at the last fence
+  struct Facts {
+    Known known;
+    Known acquired;  // by atomics; known after a fence
+    Known released;  // by fences; passed on by the next atomic
   };
+  static void add(Facts* to, const Facts& from);
   static void add(Known* to, u32 serial, const std::shared_ptr<const Clocks>& clocks);
   static void add(Known* to, const Known& from);
   void meet_all();
@@ -50,9 +50,12 @@ class Ordering {
   u32 serial_ = 0;
   u32 first_serial_ = 1;
   Clocks clocks_;  // of each thread, advanced when it synchronises
-  Clocks base_;    // clocks that every thread knows, from the last barrier of all
-  Known base_known_;
-  std::vector<Private> private_;
+  // What every thread knows since the last barrier of all; what each knows beside it, through
+  // barriers of some.
+  Clocks base_clocks_;
+  Facts base_facts_;
+  std::vector<Clocks> clocks_of_;
+  std::vector<Facts> facts_of_;
   std::map<const void*, Known> released_;  // by the address of the atomic
 };
 

@@ -88,7 +88,7 @@ async function openBuild(build) {
     '-G',
     'Ninja',
     `-DPA_EMULATION=${build}`,
-    '-DPA_ONLY=',
+    `-DPA_ONLY=${options['build-only']}`,
   ]);
   await mustRun('ninja', ['-C', folder, 'kernel_tests']);
   const compiles = JSON.parse(readFileSync(join(folder, 'compile_commands.json'), 'utf8'));
@@ -169,8 +169,8 @@ async function buildMutant(build, mutation, tree) {
     const object = join(tree, `${basename(unit.file)}.o`);
     const original = /-o (\S+)/.exec(unit.command)[1];
     const command = unit.command
-      .replaceAll(resolve(unit.file), join(tree, resolve(unit.file).slice(root.length)))
       .replace(`-o ${original}`, `-o ${object}`)
+      .replaceAll(resolve(unit.file), join(tree, resolve(unit.file).slice(root.length)))
       .replaceAll(`-I${resolve(root, 'cuda')}`, `-I${join(tree, 'cuda')}`);
     const { code, output } = await run('sh', ['-c', command], { cwd: build.folder });
     if (code !== 0) return { problem: `does not compile:\n${output.slice(-1500)}` };

@@ -176,6 +176,21 @@ DEVICE void last_cta(const PlantedParams& params) {
   if (arrivals[0] == 1 && thread() < 2) *out_of(params) = params.partial[thread()];
 }
 
+// The same with fences by all threads, around the barriers.
+template <bool kFenceBefore, bool kFenceAfter>
+DEVICE void last_cta_of_all(const PlantedParams& params) {
+  CU_SHARED(u32, arrivals, 1);
+  const bool is_correct = params.has_bug == 0;
+  if (thread() == 1) params.partial[blockIdx.x] = 1;
+  if (kFenceBefore || is_correct) fence_device();
+  sync_cta();
+  if (thread() == 0) arrivals[0] = atomic_add(params.counter, 1u);
+  sync_cta();
+  if (kFenceAfter || is_correct) fence_device();
+  *out_of(params) = 1;
+  if (arrivals[0] == 1 && thread() < 2) *out_of(params) = params.partial[thread()];
+}
+
 }  // namespace planted_order
 
 #define PLANT(name) CU_KERNEL(planted_##name, planted_order::name, PlantedParams, 128, 1)
@@ -203,5 +218,9 @@ PLANT_LAST_CTA(last_cta_without_fence, false, true, true, true)
 PLANT_LAST_CTA(last_cta_without_atomic, true, false, true, true)
 PLANT_LAST_CTA(last_cta_without_fence_after, true, true, false, true)
 PLANT_LAST_CTA(last_cta_without_barrier, true, true, true, false)
+CU_KERNEL(planted_no_fences_before, (planted_order::last_cta_of_all<false, true>), PlantedParams,
+          128, 1)
+CU_KERNEL(planted_no_fences_after, (planted_order::last_cta_of_all<true, false>), PlantedParams,
+          128, 1)
 #undef PLANT
 #undef PLANT_LAST_CTA

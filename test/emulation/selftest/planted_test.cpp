@@ -75,6 +75,8 @@ const Bug kBugs[] = {
     {"last_cta_without_fence", nullptr, nullptr, "check: race (read after write)"},
     {"last_cta_without_atomic", nullptr, nullptr, "check: race"},
     {"last_cta_without_fence_after", nullptr, nullptr, "check: race (read after write)"},
+    {"no_fences_before", nullptr, nullptr, "check: race (read after write)"},
+    {"no_fences_after", nullptr, nullptr, "check: race (read after write)"},
     {"last_cta_without_barrier", nullptr, nullptr, "check: race (read after write)"},
 };
 
