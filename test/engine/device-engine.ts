@@ -1,4 +1,4 @@
-import { Device, type Isa } from '../../lib/device/index.js';
+import { Device, type DeviceOptions, type Isa } from '../../lib/device/index.js';
 import {
   DeviceExecutor,
   EngineCore,
@@ -37,6 +37,8 @@ export interface DeviceEngineOptions {
   readonly folder: string;
   readonly threads?: number;
   readonly isa?: Isa;
+  /** Another device than a CPU with `threads` and `isa`. */
+  readonly on?: DeviceOptions;
   readonly numBlocks: number;
   readonly blockSize: number;
   readonly maxSeqs?: number;
@@ -60,7 +62,7 @@ export class DeviceEngine {
   static async open(options: DeviceEngineOptions): Promise<DeviceEngine> {
     const { folder, threads = 1, isa, numBlocks, blockSize } = options;
     const { maxSeqs = 8, maxTokens = 512, onSubmit = () => {}, checks } = options;
-    const device = Device.open({ backend: 'cpu', threads, isa });
+    const device = Device.open(options.on ?? { backend: 'cpu', threads, isa });
     const model = await loadModel(device, folder);
     const kv = { numBlocks, blockSize };
     const executor = new DeviceExecutor({ device, model, kv, maxSeqs, maxTokens });

@@ -1,4 +1,4 @@
-import { Device, type Isa } from '../../lib/device/index.js';
+import { Device, type DeviceOptions, type Isa } from '../../lib/device/index.js';
 import type { StepBatch } from '../../lib/engine/index.js';
 import { extentOfThisRun, productPart } from '../conformance/extent.js';
 import { type Axes, type Combination, pairwiseCover } from '../conformance/pairwise.js';
@@ -82,15 +82,21 @@ export interface IdentityResult {
 /** Runs the traffic in one variant and compares every logits row with the reference's. */
 export async function runIdentityCase(
   variant: IdentityCase,
-  options: { folder: string; seed: number; onSubmit?: (step: StepBatch) => void },
+  options: {
+    folder: string;
+    seed: number;
+    onSubmit?: (step: StepBatch) => void;
+    /** Another device than the variant's CPU. */
+    on?: DeviceOptions;
+  },
   reference: ReferenceAnswers,
 ): Promise<IdentityResult> {
   const { isa, threads, blockSize, chunk, pool } = variant;
   const poolTokens = pool === 'tiny' ? tinyPoolTokens : amplePoolTokens;
   const numBlocks = Math.ceil(poolTokens / blockSize) + 1;
-  const { folder, seed, onSubmit } = options;
+  const { folder, seed, onSubmit, on } = options;
   const engine = await DeviceEngine.open({
-    ...{ folder, isa, threads, blockSize, numBlocks, onSubmit },
+    ...{ folder, isa, threads, blockSize, numBlocks, onSubmit, on },
     maxSeqs: 16,
     // No limit in time: what a step holds, and so who is preempted, is the same in every run.
     engine: { maxChunkTokens: chunk, maxStepMs: 1e9, maxPrefillStepMs: 1e9 },

@@ -1,3 +1,4 @@
+import type { DeviceOptions } from '../../lib/device/index.js';
 import type { SamplingParams } from '../../lib/engine/index.js';
 import { DeviceEngine } from './device-engine.js';
 
@@ -16,8 +17,10 @@ export class ReferenceAnswers {
 
   private constructor(readonly engine: DeviceEngine) {}
 
-  static async open(folder: string): Promise<ReferenceAnswers> {
-    const engine = await DeviceEngine.open({ folder, numBlocks: 40, blockSize: 16, checks: false });
+  /** @param on a device of its own; one thread of the CPU when left out */
+  static async open(folder: string, on?: DeviceOptions): Promise<ReferenceAnswers> {
+    const pool = { numBlocks: 40, blockSize: 16 };
+    const engine = await DeviceEngine.open({ folder, ...pool, checks: false, on });
     return new ReferenceAnswers(engine);
   }
 
