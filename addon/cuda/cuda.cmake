@@ -3,8 +3,30 @@
 
 set(PA_CUDA_DIR ${CMAKE_CURRENT_LIST_DIR})
 
-file(GLOB PA_CUDA_SOURCES CONFIGURE_DEPENDS ${PA_CUDA_DIR}/*.cpp)
-list(FILTER PA_CUDA_SOURCES EXCLUDE REGEX "_abi_check")
+set(PA_CUDA_SOURCES
+  attention_op.cpp
+  context.cpp
+  cublaslt.cpp
+  cuda_backend.cpp
+  cuda_error.cpp
+  device_memory.cpp
+  driver.cpp
+  graphs.cpp
+  json.cpp
+  kernel_image.cpp
+  kv_ops.cpp
+  matmul_op.cpp
+  open.cpp
+  payload.cpp
+  sample_op.cpp
+  small_ops.cpp
+  staging.cpp
+  stream.cpp
+  stream_launcher.cpp
+  transfer_op.cpp
+  transfers.cpp
+  weight_upload.cpp)
+list(TRANSFORM PA_CUDA_SOURCES PREPEND ${PA_CUDA_DIR}/)
 
 add_library(paged_attention_cuda OBJECT ${PA_CUDA_SOURCES})
 target_compile_options(paged_attention_cuda PRIVATE -O2 -ffp-contract=off -fPIC -Wall -Wextra)

@@ -10,8 +10,7 @@ DRIVER_EXPORT CuResult cuStreamCreate(CuStream* stream, u32) {
 }
 
 DRIVER_EXPORT CuResult cuStreamDestroy_v2(CuStream stream) {
-  // A failed context gives its handles back too; the thread behind this one must end.
-  gpu().begin("cuStreamDestroy_v2", Needs::kContext);
+  BEGIN_CALL(cuStreamDestroy_v2, kContext);
   return destroy(stream);
 }
 
@@ -38,7 +37,7 @@ DRIVER_EXPORT CuResult cuEventCreate(CuEvent* event, u32) {
 }
 
 DRIVER_EXPORT CuResult cuEventDestroy_v2(CuEvent event) {
-  gpu().begin("cuEventDestroy_v2", Needs::kContext);
+  BEGIN_CALL(cuEventDestroy_v2, kContext);
   return destroy(event);
 }
 

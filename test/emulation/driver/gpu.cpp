@@ -81,13 +81,18 @@ CuResult Gpu::retain(CuContext* context) {
 }
 
 CuResult Gpu::release() {
+  std::map<const void*, std::function<void()>> leaked;
+  {
+    const std::lock_guard lock(mutex_);
+    if (num_holders_ == 0) return kCuInvalidContext;
+    if (--num_holders_ > 0) return kCuSuccess;
+    num_leaks_ = i64(things_.size() + memory_.size() + pinned_.size());
+    leaked.swap(things_);
+  }
+  for (const auto& [thing, destroy] : leaked) destroy();  // streams finish what they have begun
   const std::lock_guard lock(mutex_);
-  if (num_holders_ == 0) return kCuInvalidContext;
-  if (--num_holders_ > 0) return kCuSuccess;
-  num_leaks_ = i64(things_.size() + memory_.size() + pinned_.size());
   for (const auto& [data, bytes] : memory_) emulation::free_device(const_cast<void*>(data));
   for (const auto& [data, bytes] : pinned_) emulation::free_device(const_cast<char*>(data));
-  things_.clear();
   memory_.clear();
   pinned_.clear();
   bytes_held_ = 0;
@@ -97,9 +102,9 @@ CuResult Gpu::release() {
 
 void Gpu::set_current(CuContext context) { current_context = context; }
 
-void Gpu::add(const void* thing) {
+void Gpu::add(const void* thing, std::function<void()> destroy) {
   const std::lock_guard lock(mutex_);
-  things_.insert(thing);
+  things_[thing] = std::move(destroy);
 }
 
 bool Gpu::remove(const void* thing) {

@@ -3,9 +3,9 @@
 // Any thread.
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <mutex>
-#include <set>
 #include <string>
 
 #include "../../../addon/cuda/driver.h"
@@ -35,8 +35,11 @@ class Gpu {
   CuResult release();
   void set_current(cuda::CuContext context);
 
-  // Handles and allocations: whatever is alive when the context goes was leaked.
-  void add(const void* thing);
+  // Handles made with new: what is alive when the context goes was leaked, and goes with it.
+  template <class Handle>
+  void add(Handle* handle) {
+    add(handle, [handle] { delete handle; });
+  }
   bool remove(const void* thing);
   bool is_alive(const void* thing) const;
 
@@ -62,6 +65,7 @@ class Gpu {
   i64 num_leaks() const { return num_leaks_.load(); }
 
  private:
+  void add(const void* thing, std::function<void()> destroy);
   CuResult count_call(const std::string& call);  // with mutex_
 
   struct Armed {
@@ -74,7 +78,7 @@ class Gpu {
   i32 num_holders_ = 0;  // of the context
   std::map<std::string, Armed> armed_;
   std::map<std::string, i64> calls_;
-  std::set<const void*> things_;
+  std::map<const void*, std::function<void()>> things_;
   std::map<const void*, size_t> memory_;
   std::map<const char*, size_t> pinned_;
   size_t bytes_held_ = 0;
