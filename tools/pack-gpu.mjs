@@ -2,9 +2,10 @@
 // machine with an NVIDIA driver but neither Node nor a network. Holds Node, the compiled library and
 // tests, the addon, the kernels, the recall model and what they need from npm.
 //
-//   node tools/pack-gpu.mjs [--arch sm_90a] [--cuda 13]
+//   node tools/pack-gpu.mjs [--as-built | --arch sm_90a --cuda 13 …]
 //
-// The arguments go to tools/build-payloads.mjs; without any, it builds what a release has.
+// The arguments go to tools/build-payloads.mjs; without any, it builds what a release has. --as-built
+// takes the payloads that stand in prebuilds/.
 //
 // Writes build/paged-attention-gpu.tar.gz; there: tar xzf it, ./paged-attention-gpu/test-gpu.
 
@@ -116,7 +117,7 @@ function copySources() {
 }
 
 const choice = process.argv.length > 2 ? process.argv.slice(2) : ['--release'];
-run(process.execPath, ['tools/build-payloads.mjs', ...choice]);
+if (choice[0] !== '--as-built') run(process.execPath, ['tools/build-payloads.mjs', ...choice]);
 rmSync(bundle, { recursive: true, force: true });
 mkdirSync(join(bundle, 'bin'), { recursive: true });
 cpSync(prepareNode(), join(bundle, 'bin/node'));
@@ -124,9 +125,7 @@ chmodSync(join(bundle, 'bin/node'), 0o755);
 copyAddon();
 copySources();
 const payloads = copyPayloads();
-if (payloads.length === 0)
-  fail('no payload is of today’s sources: npm run build:payloads says why');
-writeFileSync(join(bundle, 'bundle.json'), `${JSON.stringify({ abi: abiStamp() })}\n`);
+if (payloads.length === 0) fail('no payload has the stamp of the addon: npm run build:addon');
 run('tar', ['czf', archive, '-C', join(root, 'build'), name]);
 const mebibytes = statSync(archive).size / 2 ** 20;
 process.stdout.write(`pack: ${payloads.join('; ')}\n`);
