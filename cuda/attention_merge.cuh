@@ -62,14 +62,14 @@ DEVICE i64 partial_of(const AttentionRunParams& params, const Unit& unit, i32 sp
 // wrote its share of the partial result.
 DEVICE bool is_last_split(const AttentionRunParams& params, const Unit& unit) {
   CU_SHARED(u32, is_last, 1);
-  fence_device();
   sync_cta();
   if (threadIdx.x == 0) {
     u32* const ticket = params.work.tickets + partial_of(params, unit, 0);
+    fence_device();  // what the barrier showed this thread comes before its ticket
     is_last[0] = atomic_add(ticket, 1u) == u32(unit.item.num_splits - 1);
+    fence_device();  // what the others wrote before theirs is seen after the next barrier
   }
   sync_cta();
-  fence_device();
   return is_last[0] != 0;
 }
 

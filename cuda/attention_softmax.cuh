@@ -19,8 +19,9 @@ struct RowSpan {
 template <i32 kHeadDim>
 struct State {
   f32 out[kHeadDim / 8][4];
-  f32 max[2];  // of the scores after softcap, before log2_factor
-  f32 sum[2];  // of this thread's columns
+  f32 max[2];   // of the scores after softcap, before log2_factor
+  f32 base[2];  // max * log2_factor, rounded
+  f32 sum[2];   // of this thread's columns
 
   DEVICE void clear() {
 #pragma unroll
@@ -28,7 +29,7 @@ struct State {
 #pragma unroll
       for (i32 i = 0; i < 4; i++) out[n][i] = 0.0f;
     }
-    max[0] = max[1] = -kInfinity;
+    max[0] = max[1] = base[0] = base[1] = -kInfinity;
     sum[0] = sum[1] = 0.0f;
   }
 };
@@ -81,8 +82,12 @@ DEVICE void take_scores(State<kHeadDim>& state, f32 (&scores)[kColumns][4], f32 
       max = max_f32(max, max_f32(scores[n][2 * r], scores[n][2 * r + 1]));
     }
     max = max_of_row(max);
-    const f32 base = max == -kInfinity ? 0.0f : max * log2_factor;
-    const f32 decay = exp2_fast(fma_f32(state.max[r], log2_factor, -base));
+    // An fma, so that the compiler merges the product with nothing: where the maximum stays, the
+    // difference of the bases is 0 and the decay 1, whatever tiles a row is carried through.
+    const f32 next_base = fma_f32(max, log2_factor, 0.0f);
+    const f32 base = max == -kInfinity ? 0.0f : next_base;
+    const f32 decay = exp2_fast(state.base[r] - base);
+    state.base[r] = next_base;
     f32 sum = 0.0f;
 #pragma unroll
     for (i32 n = 0; n < kColumns; n++) {
