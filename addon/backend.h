@@ -135,8 +135,11 @@ struct CudaOptions {
   size_t max_bytes = 0;                      // of device memory; 0: what the GPU has
 };
 
-// addon/cuda/cuda_backend.cpp. Names of the GPUs that the driver lists, in its order; none without
+// addon/cuda/open.cpp. Names of the GPUs that the driver lists, in its order; none without
 // a driver. Loads no kernels.
 std::vector<std::string> list_gpus();
-// addon/cuda/cuda_backend.cpp. Gives null and sets status when there is no driver, GPU or payload.
+// addon/cuda/open.cpp. Gives null and sets status when there is no driver, GPU or payload.
 std::unique_ptr<Backend> open_cuda_backend(const CudaOptions& options, Status* status);
+// addon/cuda/open.cpp. Opens a GPU and closes it again: a line for each thing tried on the way
+// (driver, GPU, payload folders, images, cuBLASLt) and what came of it.
+std::vector<std::string> probe_cuda(const CudaOptions& options);

@@ -39,7 +39,7 @@ Napi::Value OpenCpu(const Napi::CallbackInfo& info) {
   return make_device(options, std::move(backend), status);
 }
 
-// list_gpus               addon/cuda/cuda_backend.cpp
+// list_gpus               addon/cuda/open.cpp
 // lib/device/native.ts    listGpus(): string[]
 Napi::Value ListGpus(const Napi::CallbackInfo& info) {
   Napi::Array names = Napi::Array::New(info.Env());
@@ -49,7 +49,7 @@ Napi::Value ListGpus(const Napi::CallbackInfo& info) {
   return names;
 }
 
-// open_cuda_backend       addon/cuda/cuda_backend.cpp
+// open_cuda_backend       addon/cuda/open.cpp
 // lib/device/native.ts    openCuda(o: { index, deterministic, payloadFolders, maxBytes,
 // onCompletions }): NativeDevice
 Napi::Value OpenCuda(const Napi::CallbackInfo& info) {

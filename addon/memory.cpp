@@ -17,6 +17,8 @@ Status Memory::allocate(Buffer& buffer) {
   void* data = is_host ? backend_->allocate_host(buffer.bytes)
                        : backend_->allocate(buffer.bytes, buffer.kind == MemoryKind::kHuge);
   if (data == nullptr) {
+    Status status = backend_->finish();  // a lost device gives no memory either, and says why
+    if (!status.is_ok()) return status;
     const std::string size = std::to_string(buffer.bytes) + " bytes";
     return Status::error("ERR_OUT_OF_MEMORY",
                          is_host ? "the machine could not give " + size + " of host memory"

@@ -28,21 +28,21 @@ CudaBackend::~CudaBackend() {
 
 std::unique_ptr<CudaBackend> CudaBackend::open(std::unique_ptr<Context> context,
                                                std::unique_ptr<KernelImage> image,
-                                               const CudaOptions& options, Status* status) {
+                                               const CudaOptions& options,
+                                               std::vector<std::string>* tries, Status* status) {
   std::unique_ptr<CudaBackend> backend(
       new CudaBackend(std::move(context), std::move(image), options));
-  *status = backend->open_streams();
+  *status = backend->open_parts(tries);
   if (!status->is_ok()) return nullptr;
   return backend;
 }
 
-Status CudaBackend::open_streams() {
+Status CudaBackend::open_parts(std::vector<std::string>* tries) {
   Status status = stream_.open();
   if (status.is_ok()) status = staging_.open();
   if (status.is_ok()) status = transfers_.open();
   if (!status.is_ok() || launcher_.is_deterministic()) return status;
-  std::vector<std::string> tries;
-  launcher_.use_library(Cublaslt::open(&tries));
+  launcher_.use_library(Cublaslt::open(tries));
   return context_->enter();  // the library may have made its own context current
 }
 

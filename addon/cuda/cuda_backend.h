@@ -12,9 +12,12 @@ namespace cuda {
 class CudaBackend final : public Backend {
  public:
   // Null and a failed status when something the GPU needs cannot be had.
+  //
+  // @param tries  gets lines about cuBLASLt
   static std::unique_ptr<CudaBackend> open(std::unique_ptr<Context> context,
                                            std::unique_ptr<KernelImage> image,
-                                           const CudaOptions& options, Status* status);
+                                           const CudaOptions& options,
+                                           std::vector<std::string>* tries, Status* status);
   ~CudaBackend() override;
 
   BackendInfo info() const override;
@@ -54,7 +57,7 @@ class CudaBackend final : public Backend {
  private:
   CudaBackend(std::unique_ptr<Context> context, std::unique_ptr<KernelImage> image,
               const CudaOptions& options);
-  Status open_streams();
+  Status open_parts(std::vector<std::string>* tries);
   // The context, for work that may not be part of a recording.
   Status enter_unrecorded(const char* what);
   template <class Params>

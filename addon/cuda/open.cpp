@@ -52,7 +52,7 @@ std::unique_ptr<Backend> open_backend(const CudaOptions& options, std::vector<st
     if (!context->health().is_lost()) *status = no_kernels(*context, search, *tries);
     return nullptr;
   }
-  return CudaBackend::open(std::move(context), std::move(image), options, status);
+  return CudaBackend::open(std::move(context), std::move(image), options, tries, status);
 }
 
 }  // namespace
@@ -61,6 +61,15 @@ std::unique_ptr<Backend> open_backend(const CudaOptions& options, std::vector<st
 std::unique_ptr<Backend> open_cuda_backend(const CudaOptions& options, Status* status) {
   std::vector<std::string> tries;
   return cuda::open_backend(options, &tries, status);
+}
+
+std::vector<std::string> probe_cuda(const CudaOptions& options) {
+  std::vector<std::string> tries;
+  Status status;
+  const bool is_open = cuda::open_backend(options, &tries, &status) != nullptr;
+  tries.push_back(is_open ? "the GPU can be used"
+                          : std::string(status.code()) + ": the GPU cannot be used");
+  return tries;
 }
 
 std::vector<std::string> list_gpus() {

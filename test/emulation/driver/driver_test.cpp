@@ -63,6 +63,26 @@ TEST("an open GPU says what it is") {
   CHECK_EQUAL(open_gpu(options)->info().memory_bytes, i64{300000000});
 }
 
+TEST("probing a GPU has a line for each thing tried, and leaves nothing open") {
+  const auto has = [](const std::vector<std::string>& lines, const char* part) {
+    for (const std::string& line : lines) {
+      if (line.find(part) != std::string::npos) return true;
+    }
+    return false;
+  };
+  CudaOptions options = emulated_options();
+  options.payload_folders.insert(options.payload_folders.begin(), "/nowhere");
+  const std::vector<std::string> lines = probe_cuda(options);
+  for (const char* part :
+       {"a driver for CUDA 13.0", "GPU 0: Emulated GPU, compute capability 9.0",
+        "/nowhere: no payload.json", "sm_90a.cubin: loaded", "cuBLASLt", "can be used"}) {
+    if (!has(lines, part)) check::fail(__FILE__, __LINE__, part);
+  }
+  CHECK_EQUAL(emulated_driver().num_leaks(), i64(0));
+  options.index = 7;
+  CHECK(has(probe_cuda(options), "ERR_CUDA_UNAVAILABLE"));
+}
+
 TEST("a device that fails to open gives back what it took") {
   const CudaOptions options = emulated_options();
   for (const char* call : {"cuDevicePrimaryCtxRetain", "cuDeviceGetAttribute", "cuStreamCreate",
