@@ -8,13 +8,26 @@ import { expectSameBits } from './compare.js';
 import { casesOf } from './conformance-case.js';
 import { inScope } from './device-scope.js';
 import { Random, seedOfThisRun } from './random.js';
-import { attendArranged, type SequenceUnderTest } from './sequence-arrangement.js';
+import {
+  expectArrangementsAgree,
+  expectRowsAlone,
+  nameOf,
+  sequencesUnderTest,
+} from './same-bits-checks.js';
+import { attendArranged } from './sequence-arrangement.js';
 
 const seed = seedOfThisRun();
 const isas = Device.availableIsas();
 const best = isas[isas.length - 1];
 const timeoutMs = 600_000;
 const dtypes: readonly FloatDType[] = ['f32', 'f16', 'bf16'];
+
+const sequences = sequencesUnderTest(seed, [
+  { dtype: 'f32', headDim: 64, numKvHeads: 2, group: 1, window: -1, softcap: 0 },
+  { dtype: 'f16', headDim: 96, numKvHeads: 1, group: 4, window: 600, softcap: 20 },
+  { dtype: 'bf16', headDim: 80, numKvHeads: 1, group: 7, window: -1, softcap: 0 },
+  { dtype: 'bf16', headDim: 128, numKvHeads: 1, group: 2, window: 37, softcap: 0 },
+]);
 
 /** Opens devices for a block of tests and closes them after it. */
 function openDevices(kinds: readonly { isa: Isa; threads: number }[]): Device[] {
@@ -27,8 +40,6 @@ function openDevices(kinds: readonly { isa: Isa; threads: number }[]): Device[] 
   });
   return devices;
 }
-
-const nameOf = (device: Device) => `${device.info.isa}, ${device.info.threads} threads`;
 
 describe(`every instruction set and number of threads gives the same bits (PA_SEED=${seed})`, () => {
   const devices = openDevices([
@@ -59,55 +70,17 @@ describe(`every instruction set and number of threads gives the same bits (PA_SE
 describe(`a row of a product is the same alone and among others (PA_SEED=${seed})`, () => {
   const devices = openDevices(isas.map((isa) => ({ isa, threads: 2 })));
 
-  test.each(dtypes)('matmul, %s', async (dtype) => {
-    const random = new Random(seed, `rows/${dtype}`);
-    const [inDim, outDim, numRows] = [530, 70, 40];
-    const x = random.normals(numRows * inDim);
-    const values = random.normals(outDim * inDim);
-    const multiply = (device: Device, rows: Float32Array) =>
-      inScope(device, async (scope) => {
-        await device.ops.matmul({
-          out: await scope.output('out', 'f32', [rows.length / inDim, outDim]),
-          x: scope.floats(dtype, [rows.length / inDim, inDim], rows),
-          weight: await scope.weight({ dtype, inDim, partRows: [outDim], values }),
-        });
-      });
-    // Rows that are all NaN stand between the others.
-    const strangers = x.map((value, i) => (Math.floor(i / inDim) % 5 === 3 ? Number.NaN : value));
-    for (const device of devices) {
-      const { out: together } = await multiply(device, strangers);
-      for (const numAlone of [1, 2, 3, 16]) {
-        const { out } = await multiply(device, strangers.slice(0, numAlone * inDim));
-        const expected = { out: together.slice(0, numAlone * outDim) };
-        expectSameBits(`${numAlone} rows on ${nameOf(device)}`, { out }, expected);
-      }
-    }
-  });
+  test.each(dtypes)('matmul, %s', (dtype) => expectRowsAlone(devices, dtype, seed));
 });
 
 describe(`a row of attention is the same in every arrangement (PA_SEED=${seed})`, () => {
   const devices = openDevices(isas.map((isa) => ({ isa, threads: 2 })));
 
-  test.each(sequencesUnderTest())(
+  test.each(sequences)(
     '%s',
     async (_, sequence) => {
-      const base = { blockSize: 16, chunkLen: 70, strangers: 'none', seed } as const;
-      const arrangements = [
-        { ...base, seed: seed + 1 },
-        { ...base, chunkLen: 1, blockSize: 32 },
-        { ...base, chunkLen: 16, strangers: 'normal' },
-        { ...base, chunkLen: 64, blockSize: 8, strangers: 'NaN' },
-        { ...base, chunkLen: 33, blockSize: 256, strangers: 'NaN' },
-      ] as const;
-      const expected = { ...(await attendArranged(devices[0], sequence, base)) };
-      for (const device of devices) {
-        for (const arrangement of [base, ...arrangements]) {
-          const label = `${JSON.stringify(arrangement)} on ${nameOf(device)}`;
-          const rows = { ...(await attendArranged(device, sequence, arrangement)) };
-          expectSameBits(label, rows, expected);
-        }
-      }
-      expect(expected.out.every(Number.isFinite)).toBe(true);
+      const rows = await expectArrangementsAgree(devices, sequence, seed);
+      expect(rows.every(Number.isFinite)).toBe(true);
     },
     timeoutMs,
   );
@@ -116,7 +89,7 @@ describe(`a row of attention is the same in every arrangement (PA_SEED=${seed})`
 describe(`a row of attention does not see what comes after it (PA_SEED=${seed})`, () => {
   const devices = openDevices(isas.map((isa) => ({ isa, threads: 2 })));
 
-  test.each(sequencesUnderTest())(
+  test.each(sequences)(
     '%s',
     async (_, sequence) => {
       const arrangement = { blockSize: 16, chunkLen: 70, strangers: 'none', seed } as const;
@@ -137,32 +110,6 @@ describe(`a row of attention does not see what comes after it (PA_SEED=${seed})`
     timeoutMs,
   );
 });
-
-/** Contexts of two splits, whose last rows begin and end inside a tile. */
-function sequencesUnderTest(): [string, SequenceUnderTest][] {
-  const kinds = [
-    { dtype: 'f32', headDim: 64, numKvHeads: 2, group: 1, window: -1, softcap: 0 },
-    { dtype: 'f16', headDim: 96, numKvHeads: 1, group: 4, window: 600, softcap: 20 },
-    { dtype: 'bf16', headDim: 80, numKvHeads: 1, group: 7, window: -1, softcap: 0 },
-    { dtype: 'bf16', headDim: 128, numKvHeads: 1, group: 2, window: 37, softcap: 0 },
-  ] as const;
-  return kinds.map((kind) => {
-    const { dtype, headDim, numKvHeads, group } = kind;
-    const name = `${dtype}, head dim ${headDim}, group ${group}, window ${kind.window}`;
-    const random = new Random(seed, name);
-    const [contextLen, queryLen] = [1075, 70];
-    const sequence: SequenceUnderTest = {
-      ...kind,
-      contextLen,
-      queryLen,
-      sinks: random.normals(numKvHeads * group),
-      key: random.normals(contextLen * numKvHeads * headDim),
-      value: random.normals(contextLen * numKvHeads * headDim),
-      q: random.normals(queryLen * numKvHeads * group * headDim, 2),
-    };
-    return [name, sequence];
-  });
-}
 
 describe('numbers at the edges of float32', () => {
   const devices = openDevices(isas.map((isa) => ({ isa, threads: 1 })));

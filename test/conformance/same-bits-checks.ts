@@ -1,0 +1,99 @@
+import type { Device } from '../../lib/device/index.js';
+import type { FloatDType } from '../reference/dtype.js';
+import { expectSameBits } from './compare.js';
+import { inScope } from './device-scope.js';
+import { Random } from './random.js';
+import { attendArranged, type SequenceUnderTest } from './sequence-arrangement.js';
+
+/** A device as it stands in a message. */
+export const nameOf = ({ info }: Device) => `${info.backend}/${info.isa}, ${info.threads} threads`;
+
+/**
+ * Rows of a product must be the same alone, in small groups and among strangers that are NaN.
+ *
+ * @throws {MismatchError} naming the device and how many rows ran together
+ */
+export async function expectRowsAlone(
+  devices: readonly Device[],
+  dtype: FloatDType,
+  seed: number,
+): Promise<void> {
+  const random = new Random(seed, `rows/${dtype}`);
+  const [inDim, outDim, numRows] = [530, 70, 40];
+  const x = random.normals(numRows * inDim);
+  const values = random.normals(outDim * inDim);
+  const multiply = (device: Device, rows: Float32Array) =>
+    inScope(device, async (scope) => {
+      await device.ops.matmul({
+        out: await scope.output('out', 'f32', [rows.length / inDim, outDim]),
+        x: scope.floats(dtype, [rows.length / inDim, inDim], rows),
+        weight: await scope.weight({ dtype, inDim, partRows: [outDim], values }),
+      });
+    });
+  // Rows that are all NaN stand between the others.
+  const strangers = x.map((value, i) => (Math.floor(i / inDim) % 5 === 3 ? Number.NaN : value));
+  for (const device of devices) {
+    const { out: together } = await multiply(device, strangers);
+    for (const numAlone of [1, 2, 3, 16]) {
+      const { out } = await multiply(device, strangers.slice(0, numAlone * inDim));
+      const expected = { out: together.slice(0, numAlone * outDim) };
+      expectSameBits(`${numAlone} rows on ${nameOf(device)}`, { out }, expected);
+    }
+  }
+}
+
+/**
+ * Rows of attention must be the same whatever their chunks, blocks and neighbours, and on every device.
+ *
+ * @returns the rows
+ * @throws {MismatchError} naming the arrangement and the device
+ */
+export async function expectArrangementsAgree(
+  devices: readonly Device[],
+  sequence: SequenceUnderTest,
+  seed: number,
+): Promise<Float32Array> {
+  const base = { blockSize: 16, chunkLen: 70, strangers: 'none', seed } as const;
+  const arrangements = [
+    { ...base, seed: seed + 1 },
+    { ...base, chunkLen: 1, blockSize: 32 },
+    { ...base, chunkLen: 16, strangers: 'normal' },
+    { ...base, chunkLen: 64, blockSize: 8, strangers: 'NaN' },
+    { ...base, chunkLen: 33, blockSize: 256, strangers: 'NaN' },
+  ] as const;
+  const expected = { ...(await attendArranged(devices[0], sequence, base)) };
+  for (const device of devices) {
+    for (const arrangement of [base, ...arrangements]) {
+      const label = `${JSON.stringify(arrangement)} on ${nameOf(device)}`;
+      const rows = { ...(await attendArranged(device, sequence, arrangement)) };
+      expectSameBits(label, rows, expected);
+    }
+  }
+  return expected.out;
+}
+
+/** Contexts of two splits, whose last rows begin and end inside a tile; by name. */
+export function sequencesUnderTest(
+  seed: number,
+  kinds: readonly Pick<
+    SequenceUnderTest,
+    'dtype' | 'headDim' | 'numKvHeads' | 'group' | 'window' | 'softcap'
+  >[],
+): [string, SequenceUnderTest][] {
+  return kinds.map((kind) => {
+    const { dtype, headDim, numKvHeads, group } = kind;
+    const name = `${dtype}, head dim ${headDim}, group ${group}, window ${kind.window}`;
+    const random = new Random(seed, name);
+    const [contextLen, queryLen] = [1075, 70];
+    const sequence: SequenceUnderTest = {
+      ...kind,
+      contextLen,
+      queryLen,
+      sinks: random.normals(numKvHeads * group),
+      key: random.normals(contextLen * numKvHeads * headDim),
+      value: random.normals(contextLen * numKvHeads * headDim),
+      q: random.normals(queryLen * numKvHeads * group * headDim, 2),
+    };
+    return [name, sequence];
+  });
+}
