@@ -78,7 +78,7 @@ void check_all_arrangements(const Shape& shape, u64 salt) {
   const Values values(random, shape);
   EmulatedLauncher launcher(true);
   const Result expected = attend(launcher, shape, values);
-  check_result(shape, values, expected, "");
+  check_result(shape, values, expected, launcher.last_kernel());
   const std::vector<Arrangement> arrangements = {
       {16, 2, 4, 0, {70}},           {16, 3, 64, 0, {70}},  // splits side by side
       {8, 4, 1, 0, {1, 1, 33, 1}},                          // decode, one CTA

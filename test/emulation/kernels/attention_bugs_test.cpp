@@ -1,0 +1,272 @@
+// The bugs that users filed against paged attention elsewhere, each with the test that would fail.
+// Numbers are of the list that the field's issue trackers were read for; those left out concern
+// tensor maps (13), staging buffers (17), fp8 (22, 23), dependent launches (26) and cascades (31),
+// which these kernels do not have; 11 and 18 are ruled out by types (tables are i32 everywhere, and
+// a launch takes all its parameters each time).
+//
+//   bug                                             test (of this file unless named)
+//    1-4  int32 overflow of block * stride          reads blocks past 2^31 and 2^32 bytes and
+//    elements 5    0 * NaN from what nobody owns             lets nothing that it does not own meet
+//    arithmetic 6    padding rows give NaN                     attention_test: … and pads the batch
+//    7    reads past the length in the last block   lets nothing that it does not own …
+//    8    -inf - -inf when partial results merge    joins splits that a row does not see
+//    9    large scores meet a finite sentinel       keeps scores of hundreds apart
+//   10    the last block's length is passed         derived from context_len: every length in
+//   …_test 12    the table is read past its last entry     lets nothing …: entries there name no
+//   block 14    inputs assumed contiguous                 every test: strides with gaps
+//   (kv_fixture.h) 15    a capture bakes lengths in                is right for any lengths in one
+//   configuration 16    CTAs without work read a stale plan       does not read what an earlier
+//   step left behind 19    rows of empty splits stay unwritten       is right for any lengths … :
+//   outputs start as NaN 20    lse wrong after the merge                 joins splits …, gives the
+//   lse of an unsplit row 21    window off by one                         sees window positions
+//   before its own, not one more 24    sequences without length                  is right for any
+//   lengths in one configuration 25    groups that are no power of two           takes any group 27
+//   the boundary tile is unmasked             attention_test: chunks that end inside tiles 28    V
+//   fetched from K's place                  every test: V has strides of its own 29    more shared
+//   memory than sm_86 has         fits the shared memory of sm_86 30    sinks read past their end
+//   takes any group: sinks are exactly num_heads long
+
+#include "../../../addon/cuda/attention_op.h"
+#include "attention_run.h"
+
+using namespace attention_case;
+using emulation::EmulatedLauncher;
+
+namespace {
+
+Random fresh(u64 salt) { return Random(emulation::run_seed() + 1000 * salt); }
+
+// Runs and compares in both modes.
+void run_both(const Shape& shape, Random& random, const Placement& placement = {},
+              const cuda::GpuInfo& gpu = emulation::small_gpu()) {
+  const check::Case scope(shape.text());
+  const Values values(random, shape);
+  for (const bool is_deterministic : {false, true}) {
+    EmulatedLauncher launcher(is_deterministic, gpu);
+    const Result result = attend(launcher, shape, values, placement);
+    check_result(shape, values, result, launcher.last_kernel());
+  }
+}
+
+cuda::GpuInfo gpu_with(i32 num_sms) {
+  cuda::GpuInfo gpu = emulation::small_gpu();
+  gpu.num_sms = num_sms;
+  return gpu;
+}
+
+}  // namespace
+
+TEST("attention reads blocks past 2^31 and 2^32 bytes and elements") {
+  Random random = fresh(1);
+  Shape shape;
+  shape.head_dim = 128;
+  shape.block_size = 16;
+  shape.sequences = {{1, 100}, {20, 50}};
+  // 33 KB per block: the first one used lies at 2 GiB of bytes, then at 4 GiB of elements.
+  for (const i64 first_block : {i64(1) << 16, i64(1) << 18}) {
+    run_both(shape, random, {.first_block = first_block, .zero_pool = true});
+  }
+}
+
+TEST("attention lets nothing that it does not own meet arithmetic") {
+  Random random = fresh(2);
+  for (const f32 poison : emulation::kPoisons) {
+    for (const i32 block_size : {8, 16, 64, 256}) {
+      for (const i32 window : {-1, 40}) {
+        Shape shape;
+        shape.block_size = block_size;
+        shape.window = window;
+        shape.sequences = {{1, 65}, {1, 129}, {1, 1}, {5, 70}, {20, 83}, {40, 300}};
+        run_both(shape, random, {.seed = random.next(), .poison = poison});
+      }
+    }
+  }
+}
+
+TEST("attention joins splits that a row does not see, and gives the lse of an unsplit row") {
+  Random random = fresh(3);
+  // The rows of a tile see different splits: the first see none of the last, with a window the last
+  // none of the first.
+  for (const i32 window : {-1, 1000, 20}) {
+    Shape shape;
+    shape.group = 1;
+    shape.window = window;
+    shape.num_kv_heads = 1;
+    shape.sequences = {{60, 1050}};
+    run_both(shape, random, {}, gpu_with(64));
+    shape.sequences = {{12, 1030}};
+    run_both(shape, random, {}, gpu_with(64));
+  }
+  Shape shape;
+  shape.num_kv_heads = 1;
+  shape.sequences = {{1, 2500}};
+  const Values values(random, shape);
+  EmulatedLauncher whole(false, gpu_with(1)), split(false, gpu_with(64));
+  const Result expected = attend(whole, shape, values);
+  const Result actual = attend(split, shape, values);
+  for (size_t i = 0; i < expected.lse.size(); ++i) {
+    CHECK(std::fabs(actual.lse[i] - expected.lse[i]) < 1e-5f);
+  }
+}
+
+TEST("attention keeps scores of hundreds apart") {
+  Random random = fresh(4);
+  for (const DType dtype : {kBF16, kF16}) {
+    Shape shape;
+    shape.dtype = dtype;
+    shape.content = Content::kLarge;
+    shape.scale = 0.5f;
+    shape.sequences = {{1, 700}, {30, 90}};
+    run_both(shape, random);
+  }
+}
+
+TEST("attention takes negative scales and the scale 0") {
+  Random random = fresh(5);
+  for (const f32 softcap : {0.0f, 5.0f}) {
+    Shape shape;
+    shape.softcap = softcap;
+    shape.scale = -0.2f;
+    shape.sequences = {{1, 130}, {20, 40}};
+    run_both(shape, random);
+  }
+  // Every visible value weighs the same.
+  Shape shape;
+  shape.sequences = {{1, 130}};
+  Values values(random, shape);
+  for (f32& q : values.sequences[0].queries) q = 0;
+  shape.with_sinks = false;
+  EmulatedLauncher launcher;
+  const Result mean = attend(launcher, shape, values);
+  for (const f32 lse : mean.lse) CHECK(std::fabs(lse - std::log(130.0f)) < 1e-5f);
+}
+
+TEST("attention is right for any lengths in one configuration") {
+  Random random = fresh(6);
+  // What a captured graph has: the same pointers, extents and grids; lengths are read on the
+  // device.
+  constexpr i32 kSeqs = 6;
+  constexpr i32 kMaxContext = 400;
+  for (i32 turn = 0; turn < 50; ++turn) {
+    Shape shape;
+    shape.num_kv_heads = 1 + turn % 2;
+    shape.block_size = 32;
+    shape.with_sinks = turn % 3 == 0;
+    i32 num_rows = 0;
+    for (i32 s = 0; s < kSeqs; ++s) {
+      const i32 edge = 32 * random.below(kMaxContext / 32) + random.below(3) - 1;
+      const i32 kind = random.below(5);
+      const i32 context = kind == 0 ? 0 : kind == 1 ? random.below(kMaxContext) : std::max(edge, 0);
+      // Graphs hold one row per sequence; any other split of the rows is right too.
+      const i32 query =
+          turn % 5 == 4 ? std::min(random.below(4), kSeqs - num_rows) : std::min(context, 1);
+      num_rows += query;
+      shape.sequences.push_back({query, context});
+    }
+    shape.num_padding_rows = kSeqs - num_rows;
+    const check::Case scope(shape.text());
+    const Values values(random, shape);
+    static EmulatedLauncher eager(false), deterministic(true);
+    for (EmulatedLauncher* launcher : {&eager, &deterministic}) {
+      const Result result = attend(*launcher, shape, values, {.seed = random.next()});
+      check_result(shape, values, result, launcher->last_kernel());
+      CHECK(launcher->last_kernel().find("decode") != std::string::npos);
+    }
+  }
+}
+
+TEST("attention does not read what an earlier step left behind") {
+  Random random = fresh(7);
+  for (const bool is_deterministic : {false, true}) {
+    EmulatedLauncher launcher(is_deterministic, gpu_with(16));
+    for (const cuda::Workspace purpose :
+         {cuda::Workspace::kAttentionPlan, cuda::Workspace::kAttentionPartials}) {
+      void* data = nullptr;
+      constexpr size_t kBytes = 16 << 20;
+      kv_fixture::check_ok(launcher.workspace(purpose, kBytes, &data));
+      std::memset(data, 0x7f, kBytes);  // large counts, block ids and floats
+    }
+    // Large steps, whose plans lie there when the small ones run.
+    const std::vector<std::vector<SequenceLens>> steps = {{{1, 1500}, {1, 700}, {33, 600}},
+                                                          {{1, 3}},
+                                                          {{1, 900}},
+                                                          {{0, 0}, {2, 5}, {40, 40}},
+                                                          {{1, 1100}, {1, 1100}}};
+    for (const std::vector<SequenceLens>& sequences : steps) {
+      Shape shape;
+      shape.num_kv_heads = 1;
+      shape.sequences = sequences;
+      const check::Case scope(shape.text());
+      const Values values(random, shape);
+      const Result result = attend(launcher, shape, values);
+      check_result(shape, values, result, launcher.last_kernel());
+    }
+  }
+}
+
+TEST("attention sees window positions before its own, not one more") {
+  Random random = fresh(8);
+  for (const i32 window : {0, 1, 15, 16, 63, 64, 65}) {
+    Shape shape;
+    shape.window = window;
+    shape.content = Content::kNeedle;
+    shape.sequences = {
+        {1, 64 + window}, {1, 65 + window}, {1, 66 + window}, {1, window + 1}, {30, 200}};
+    run_both(shape, random);
+  }
+}
+
+TEST("attention takes any group") {
+  Random random = fresh(9);
+  for (const i32 group : {3, 5, 6, 12, 16, 17, 33, 71}) {
+    Shape shape;
+    shape.group = group;
+    shape.num_kv_heads = 1 + group % 2;
+    shape.with_sinks = true;
+    shape.sequences = {{1, 90}, {3, 75}, {1, 16}};
+    run_both(shape, random);
+  }
+}
+
+TEST("attention fits the shared memory of sm_86") {
+  for (const i32 head_dim : {64, 80, 96, 128, 256}) {
+    for (const i32 bytes : {attention_decode_bytes(head_dim), attention_fixed_bytes(head_dim),
+                            attention_prefill_bytes(head_dim)}) {
+      CHECK(bytes + 2048 <= emulation::small_gpu().max_shared_bytes);
+    }
+  }
+}
+
+TEST("attention chooses kernels by rows, and refuses what it has none for") {
+  PagedAttentionParams params = {};
+  params.cache.block_size = 16;
+  params.cache.num_kv_heads = 2;
+  params.cache.head_dim = 64;
+  params.cache.dtype = kBF16;
+  params.num_heads = 8;
+  params.num_tokens = params.num_seqs = 32;
+  using cuda::AttentionRouting;
+  CHECK(cuda::choose_attention_routing(params) == AttentionRouting::kDecode);
+  params.num_tokens = 33;
+  CHECK(cuda::choose_attention_routing(params) == AttentionRouting::kBoth);
+  params.num_tokens = 4;
+  params.num_seqs = 1;
+  CHECK(cuda::choose_attention_routing(params) == AttentionRouting::kDecode);
+  params.num_heads = 34;
+  CHECK(cuda::choose_attention_routing(params) == AttentionRouting::kPrefill);
+
+  EmulatedLauncher launcher;
+  using kv_fixture::check_refused;
+  params.num_heads = 7;
+  check_refused(cuda::paged_attention(launcher, params), "ERR_NATIVE", "7 heads");
+  params.cache.head_dim = 72;
+  check_refused(cuda::paged_attention(launcher, params), "ERR_NATIVE", "known are 64, 80");
+  params.cache.head_dim = 64;
+  params.cache.block_size = 12;
+  check_refused(cuda::paged_attention(launcher, params), "ERR_NATIVE", "block_size 12");
+  params.cache.dtype = kF32;
+  check_refused(cuda::paged_attention(launcher, params), "ERR_UNSUPPORTED_DTYPE", "bf16, f16");
+  params.cache.dtype = kF16;
+  params.out_dtype = kI32;
+  check_refused(cuda::paged_attention(launcher, params), "ERR_UNSUPPORTED_DTYPE", "out is i32");
+}
