@@ -7,8 +7,9 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Device } from '../../dist/device/index.js';
-import { parts } from './parts.mjs';
+import { listParts } from './parts.mjs';
 
+const parts = listParts();
 const kernelLog = `${process.cwd()}/kernels-launched.txt`;
 
 /** Runs one part; gives its counts. One that ends without a count is one failure. */
