@@ -5,6 +5,7 @@
 
 namespace {
 
+using emulation::check::aligned_access;
 using emulation::check::kernel_access;
 using emulation::check::kernel_atomic;
 
@@ -14,9 +15,10 @@ constexpr int kOrder = __ATOMIC_SEQ_CST;
 
 #define CALLER (reinterpret_cast<size_t>(__builtin_return_address(0)))
 
+// The compiler calls the first two where the type promises alignment.
 #define ACCESSES(bytes)                                                                  \
-  void __tsan_read##bytes(void* p) { kernel_access(p, bytes, false, CALLER); }           \
-  void __tsan_write##bytes(void* p) { kernel_access(p, bytes, true, CALLER); }           \
+  void __tsan_read##bytes(void* p) { aligned_access(p, bytes, false, CALLER); }          \
+  void __tsan_write##bytes(void* p) { aligned_access(p, bytes, true, CALLER); }          \
   void __tsan_unaligned_read##bytes(void* p) { kernel_access(p, bytes, false, CALLER); } \
   void __tsan_unaligned_write##bytes(void* p) { kernel_access(p, bytes, true, CALLER); }
 

@@ -254,6 +254,15 @@ void kernel_access(const void* data, size_t bytes, bool is_write, size_t pc) {
   access_at({static_cast<const char*>(data), bytes, kind, false, thread, pc, {}});
 }
 
+void aligned_access(const void* data, size_t bytes, bool is_write, size_t pc) {
+  const Thread* const thread = kernel_thread();
+  if (size_t(data) % bytes != 0 && thread != nullptr) {
+    const hooks::Access kind = is_write ? hooks::Access::kWrite : hooks::Access::kRead;
+    report({static_cast<const char*>(data), bytes, kind, false, thread, pc, {}}, "misaligned", 0);
+  }
+  kernel_access(data, bytes, is_write, pc);
+}
+
 void kernel_atomic(const void* data, size_t bytes, bool is_write, size_t pc) {
   const Thread* const thread = kernel_thread();
   if (thread == nullptr) return;

@@ -113,6 +113,12 @@ DEVICE void misaligned_load(const PlantedParams& params) {
   *out_of(params) = f32_of(four.words[0]);
 }
 
+DEVICE void misaligned_type(const PlantedParams& params) {
+  const f32* const from = params.in + (params.has_bug ? 1 : 4);
+  const u64 two = *reinterpret_cast<const u64*>(from);
+  *out_of(params) = f32_of(u32(two)) * f32_of(u32(two >> 32));
+}
+
 DEVICE void misaligned_copy(const PlantedParams& params) {
   CU_SHARED(f32, values, kThreads);
   if (thread() == 0) {
@@ -173,6 +179,7 @@ PLANT(wait_for_too_few)
 PLANT(missing_commit)
 PLANT(copy_over_read)
 PLANT(misaligned_load)
+PLANT(misaligned_type)
 PLANT(misaligned_copy)
 PLANT(matrix_outside)
 PLANT(host_pointer)

@@ -50,6 +50,7 @@ const Bug kBugs[] = {
     {"missing_commit", kWrong, kWrong, kInFlight},
     {"copy_over_read", kWrong, kPoisoned, kBounds},
     {"misaligned_load", "misaligned", "misaligned", "misaligned"},
+    {"misaligned_type", nullptr, "misaligned address", "check: misaligned"},
     {"misaligned_copy", "not 16-byte aligned", "not 16-byte aligned", "not 16-byte aligned"},
     {"matrix_outside", kWrong, kPoisoned, kBounds},
     {"host_pointer", nullptr, nullptr, "check: not memory of the GPU"},

@@ -96,8 +96,8 @@ TEST("emulation: shuffles and votes exchange what each lane gave") {
 
 TEST("emulation: named barriers hand tiles from one half of a CTA to the other") {
   const DeviceArray<i32> out(4);
-  run("hand_over", {out.data(), nullptr, nullptr, 5}, {.x = 3, .threads = 128});
-  const std::vector<i32> expected = {5 * 63 * 32 + 64 * (0 + 1 + 2 + 3 + 4), 1, 0, 131};
+  run("hand_over", {out.data(), nullptr, nullptr, 5}, {.x = 1, .threads = 128});
+  const std::vector<i32> expected = {5 * 63 * 32 + 64 * (0 + 1 + 2 + 3 + 4), 1, 0, 129};
   for (size_t i = 0; i < 4; ++i) CHECK_EQUAL(out.download()[i], expected[i]);
 }
 
