@@ -9,7 +9,7 @@ namespace block_copies {
 // block[destination[i]] = block[source[i]] for all pairs at once.
 //
 // Shapes   as in CopyBlocksParams; pairs are in device memory
-// Grid     any number of CTAs of kThreads; they stride over (pair, piece)
+// Grid     any number of CTAs of kCopyThreads; they stride over (pair, piece)
 // Needs    block_stride % 16 == 0; no block is both source and destination, none
 //          a destination twice
 // Moves    2 * num_pairs * block_stride bytes; no arithmetic: memory bandwidth is the ceiling
@@ -21,7 +21,7 @@ DEVICE void copy_all(const CopyBlocksParams& params) {
   const i64 end = params.num_pairs * pieces_per_block;
   for (i64 i = blockIdx.x; i < end; i += gridDim.x) {
     const i64 pair = i / pieces_per_block;
-    const i64 first = (i - pair * pieces_per_block) * kPieceBytes;
+    const i64 first = (i - pair * pieces_per_block) * kCopyPieceBytes;
     const i32 source = params.pairs[pair * 2];
     const i32 destination = params.pairs[pair * 2 + 1];
     CU_ASSERT(source >= 0 && source < params.cache.num_blocks);
@@ -34,4 +34,4 @@ DEVICE void copy_all(const CopyBlocksParams& params) {
 
 }  // namespace block_copies
 
-CU_KERNEL(copy_blocks, block_copies::copy_all, CopyBlocksParams, block_copies::kThreads, 4)
+CU_KERNEL(copy_blocks, block_copies::copy_all, CopyBlocksParams, kCopyThreads, 4)

@@ -3,28 +3,27 @@
 
 #include <device.cuh>
 
+#include "kv_params.h"
+
 namespace block_copies {
 
-constexpr i32 kThreads = 256;
-constexpr i32 kVecsInFlight = 4;  // 64 bytes per thread on their way before the first is stored
-constexpr i32 kPieceBytes = kThreads * kVecsInFlight * 16;  // 16 KiB
-
-// Copies the first kPieceBytes of `num_bytes`, a multiple of 16; both addresses 16-byte aligned.
+// Copies the first kCopyPieceBytes of `num_bytes`, a multiple of 16; both addresses 16-byte
+// aligned.
 DEVICE void copy_piece(u8* to, const u8* from, i64 num_bytes) {
-  Vec16 vecs[kVecsInFlight];
+  Vec16 vecs[kCopyVecsInFlight];
 #pragma unroll
-  for (i32 i = 0; i < kVecsInFlight; i++) {
-    const i32 at = (i * kThreads + i32(threadIdx.x)) * 16;
+  for (i32 i = 0; i < kCopyVecsInFlight; i++) {
+    const i32 at = (i * kCopyThreads + i32(threadIdx.x)) * 16;
     if (at < num_bytes) vecs[i] = ld16_stream(from + at);
   }
 #pragma unroll
-  for (i32 i = 0; i < kVecsInFlight; i++) {
-    const i32 at = (i * kThreads + i32(threadIdx.x)) * 16;
+  for (i32 i = 0; i < kCopyVecsInFlight; i++) {
+    const i32 at = (i * kCopyThreads + i32(threadIdx.x)) * 16;
     if (at < num_bytes) st16(to + at, vecs[i]);
   }
 }
 
 // Pieces that `num_bytes` are cut into.
-DEVICE i64 num_pieces(i64 num_bytes) { return (num_bytes + kPieceBytes - 1) / kPieceBytes; }
+DEVICE i64 num_pieces(i64 num_bytes) { return (num_bytes + kCopyPieceBytes - 1) / kCopyPieceBytes; }
 
 }  // namespace block_copies

@@ -6,16 +6,13 @@
 
 namespace kv_cache {
 
-constexpr i32 kWarps = 4;  // of a CTA; each takes one (token, kv head)
-constexpr i32 kThreads = kWarps * kWarpSize;
-
 // Copies a step's keys and values of one layer into the cache, rounded to its dtype.
 //
 //   K[block][layer][h][offset][d] = key[t][h][d], slot_mapping[t] = block * block_size + offset,
 //   and likewise V; a token whose slot is -1 writes nothing.
 //
 // Shapes   as in WriteKvParams
-// Grid     one warp per (token, kv head), kWarps of them in a CTA; a lane has eight elements
+// Grid     one warp per (token, kv head), kKvRowsPerCta of them in a CTA; a lane has eight elements
 // Needs    head_dim % 8 == 0, head_dim <= 256, 16-byte aligned key, value and strides, no
 //          slot twice
 // Moves    12 * num_tokens * num_kv_heads * head_dim bytes: f32 in, 2 bytes out, K and V
@@ -24,7 +21,7 @@ constexpr i32 kThreads = kWarps * kWarpSize;
 template <class T>
 DEVICE void write_kv(const WriteKvParams& params) {
   const KvCacheView& cache = params.cache;
-  const i64 row = i64(blockIdx.x) * kWarps + threadIdx.x / kWarpSize;
+  const i64 row = i64(blockIdx.x) * kKvRowsPerCta + threadIdx.x / kWarpSize;
   if (row >= i64(params.num_tokens) * cache.num_kv_heads) return;
   const i32 token = i32(u32(row) / u32(cache.num_kv_heads));
   const i32 head = i32(u32(row) % u32(cache.num_kv_heads));
@@ -59,14 +56,14 @@ DEVICE void read_row(f32* to, const u8* row, i32 head_dim, i32 lane) {
 // Reads slots back, widened to f32; slot -1 gives zeros.
 //
 // Shapes   as in ReadKvParams
-// Grid     one warp per (slot, kv head), kWarps of them in a CTA
+// Grid     one warp per (slot, kv head), kKvRowsPerCta of them in a CTA
 // Needs    as write_kv; a slot may be named twice
 // Moves    12 * num_slots * num_kv_heads * head_dim bytes
 // Order    none
 template <class T>
 DEVICE void read_kv(const ReadKvParams& params) {
   const KvCacheView& cache = params.cache;
-  const i64 row = i64(blockIdx.x) * kWarps + threadIdx.x / kWarpSize;
+  const i64 row = i64(blockIdx.x) * kKvRowsPerCta + threadIdx.x / kWarpSize;
   if (row >= i64(params.num_slots) * cache.num_kv_heads) return;
   const i32 index = i32(u32(row) / u32(cache.num_kv_heads));
   const i32 head = i32(u32(row) % u32(cache.num_kv_heads));
@@ -85,7 +82,7 @@ DEVICE void read_kv(const ReadKvParams& params) {
 
 }  // namespace kv_cache
 
-CU_KERNEL(write_kv_bf16, kv_cache::write_kv<bf16>, WriteKvParams, kv_cache::kThreads, 8)
-CU_KERNEL(write_kv_f16, kv_cache::write_kv<f16>, WriteKvParams, kv_cache::kThreads, 8)
-CU_KERNEL(read_kv_bf16, kv_cache::read_kv<bf16>, ReadKvParams, kv_cache::kThreads, 8)
-CU_KERNEL(read_kv_f16, kv_cache::read_kv<f16>, ReadKvParams, kv_cache::kThreads, 8)
+CU_KERNEL(write_kv_bf16, kv_cache::write_kv<bf16>, WriteKvParams, kKvRowThreads, 8)
+CU_KERNEL(write_kv_f16, kv_cache::write_kv<f16>, WriteKvParams, kKvRowThreads, 8)
+CU_KERNEL(read_kv_bf16, kv_cache::read_kv<bf16>, ReadKvParams, kKvRowThreads, 8)
+CU_KERNEL(read_kv_f16, kv_cache::read_kv<f16>, ReadKvParams, kKvRowThreads, 8)

@@ -3,6 +3,8 @@
 
 #include <device.cuh>
 
+#include "kv_params.h"
+
 namespace kv_cache {
 
 constexpr i32 kElemsPerVec = 8;  // 2-byte elements of one 16-byte access

@@ -6,12 +6,9 @@
 
 namespace rope {
 
-constexpr i32 kWarps = 4;  // of a CTA; each takes one head row
-constexpr i32 kThreads = kWarps * kWarpSize;
-constexpr i32 kMaxHeadDim = 256;
 constexpr i32 kElemsPerVec = 4;  // f32 of a 16-byte access
 constexpr i32 kElemsPerTrip = kElemsPerVec * kWarpSize;
-constexpr i32 kMaxVecs = kMaxHeadDim / kElemsPerTrip;  // of one lane
+constexpr i32 kMaxVecs = kKvMaxHeadDim / kElemsPerTrip;  // of one lane
 
 // A lane's part of a head row: elements first_element(j) and the three after it.
 struct Part {
@@ -148,7 +145,7 @@ DEVICE void store_key(u8* to, const Part& part, i32 head_dim) {
 //   norm: x[d] / sqrt(mean(x^2) + eps) * (norm_weight_offset + weight[d]), before the rotation
 //
 // Shapes   as in RopeAndWriteKvParams
-// Grid     one warp per (token, head row), kWarps of them in a CTA; rows are q heads, k, v heads
+// Grid     one warp per (token, head row), kKvRowsPerCta of them in a CTA; rows are q heads, k, v
 // Needs    head_dim % 8 == 0, head_dim <= 256, 16-byte aligned pointers and strides, no slot twice
 // Moves    (8 * num_heads + 12 * num_kv_heads) * head_dim bytes per token
 // Order    of the squares: a lane's elements in order, then lanes by xor 16 … 1; nothing depends on
@@ -156,12 +153,12 @@ DEVICE void store_key(u8* to, const Part& part, i32 head_dim) {
 // Source   Su et al. 2021 (arXiv 2104.09864), pairs as Hugging Face's checkpoints have them
 template <class T>
 DEVICE void rope_and_write_kv(const RopeAndWriteKvParams& params) {
-  CU_SHARED(f32, rows, kWarps * kMaxHeadDim);
+  CU_SHARED(f32, rows, kKvRowsPerCta * kKvMaxHeadDim);
   const i32 warp = i32(threadIdx.x / kWarpSize);
   const i32 head_dim = params.cache.head_dim;
   const i32 num_kv_heads = params.cache.num_kv_heads;
   const i32 rows_per_token = params.num_heads + 2 * num_kv_heads;
-  const i64 row = i64(blockIdx.x) * kWarps + warp;
+  const i64 row = i64(blockIdx.x) * kKvRowsPerCta + warp;
   if (row >= i64(params.num_tokens) * rows_per_token) return;
   const i32 token = i32(u32(row) / u32(rows_per_token));
   const i32 head = i32(u32(row) % u32(rows_per_token));
@@ -170,7 +167,7 @@ DEVICE void rope_and_write_kv(const RopeAndWriteKvParams& params) {
   if (head < params.num_heads) {
     Part part = load_part(from, head_dim);
     if (params.q_norm != nullptr) normalise(part, params.q_norm, params);
-    rotate(part, rows + warp * kMaxHeadDim, params, token);
+    rotate(part, rows + warp * kKvMaxHeadDim, params, token);
     f32* const out = params.q_out + (i64(token) * params.num_heads + head) * head_dim;
 #pragma unroll
     for (i32 j = 0; j < kMaxVecs; j++) {
@@ -188,13 +185,13 @@ DEVICE void rope_and_write_kv(const RopeAndWriteKvParams& params) {
 
   Part part = load_part(from, head_dim);
   if (params.k_norm != nullptr) normalise(part, params.k_norm, params);
-  rotate(part, rows + warp * kMaxHeadDim, params, token);
+  rotate(part, rows + warp * kKvMaxHeadDim, params, token);
   store_key<T>(to, part, head_dim);
 }
 
 }  // namespace rope
 
 CU_KERNEL(rope_and_write_kv_bf16, rope::rope_and_write_kv<bf16>, RopeAndWriteKvParams,
-          rope::kThreads, 8)
-CU_KERNEL(rope_and_write_kv_f16, rope::rope_and_write_kv<f16>, RopeAndWriteKvParams, rope::kThreads,
+          kKvRowThreads, 8)
+CU_KERNEL(rope_and_write_kv_f16, rope::rope_and_write_kv<f16>, RopeAndWriteKvParams, kKvRowThreads,
           8)

@@ -11,7 +11,7 @@ namespace block_transfers {
 // Moves every run, all to the host or all from it.
 //
 // Shapes   as in TransferBlocksParams
-// Grid     a few CTAs of block_copies::kThreads fill the bus; they stride over (run, piece)
+// Grid     a few CTAs of kCopyThreads fill the bus; they stride over (run, piece)
 // Needs    16-byte aligned memory on both sides; runs are disjoint
 // Moves    block_bytes * (sum of num_blocks) bytes over the bus, which is the ceiling
 // Order    pieces are disjoint: none
@@ -20,7 +20,7 @@ DEVICE void move_runs(const TransferBlocksParams& params) {
   const i64 end = params.num_runs * pieces_per_run;
   for (i64 i = blockIdx.x; i < end; i += gridDim.x) {
     const TransferRun& run = params.runs[i / pieces_per_run];
-    const i64 first = i % pieces_per_run * block_copies::kPieceBytes;
+    const i64 first = i % pieces_per_run * kCopyPieceBytes;
     const i64 num_bytes = run.num_blocks * params.block_bytes - first;  // none: a shorter run
     u8* const block = params.blocks + run.block * params.block_bytes + first;
     u8* const host = params.host_blocks + run.host_block * params.block_bytes + first;
@@ -34,5 +34,4 @@ DEVICE void move_runs(const TransferBlocksParams& params) {
 
 }  // namespace block_transfers
 
-CU_KERNEL(transfer_blocks, block_transfers::move_runs, TransferBlocksParams, block_copies::kThreads,
-          4)
+CU_KERNEL(transfer_blocks, block_transfers::move_runs, TransferBlocksParams, kCopyThreads, 4)

@@ -8,33 +8,41 @@
 #include <algorithm>
 #include <string>
 
+#include "../../cuda/kv_params.h"
 #include "ops.h"
 
 namespace cuda {
 namespace {
 
-constexpr i32 kWarpsPerCta = 4;  // Mirrors kWarps in cuda/kv_cache.cu and cuda/rope.cu
-constexpr i32 kMaxHeadDim = 256;
-constexpr i64 kMaxWarps = i64{1} << 31;
-constexpr i64 kCopyPieceBytes = 16384;  // Mirrors kPieceBytes and kThreads in cuda/copy_blocks.cuh
-constexpr u32 kCopyThreads = 256;
-constexpr i64 kCopyCtasPerSm = 4;  // all that fit one SM at 64 bytes per thread in flight
+constexpr i64 kMaxRows = i64{1} << 31;
+constexpr i64 kCopyCtasPerSm = 4;  // 64 KiB in flight on each SM
 
-Status refuse(const std::string& op, const std::string& found, const std::string& expected) {
-  return Status::error("ERR_NATIVE", op + ": " + found + "; expected " + expected);
+// An op's name in messages and its kernel for each dtype of the cache.
+struct RowOp {
+  const char* name;
+  const char* bf16;
+  const char* f16;
+};
+constexpr RowOp kWriteKv = {"write_kv", "write_kv_bf16", "write_kv_f16"};
+constexpr RowOp kReadKv = {"read_kv", "read_kv_bf16", "read_kv_f16"};
+constexpr RowOp kRopeAndWriteKv = {"rope_and_write_kv", "rope_and_write_kv_bf16",
+                                   "rope_and_write_kv_f16"};
+
+Status refuse(const char* op, const std::string& found, const std::string& expected) {
+  return Status::error("ERR_NATIVE", std::string(op) + ": " + found + "; expected " + expected);
 }
 
 bool is_aligned(const void* data) { return reinterpret_cast<size_t>(data) % 16 == 0; }
 
-Status check_cache(const std::string& op, const KvCacheView& cache) {
+Status check_cache(const char* op, const KvCacheView& cache) {
   if (cache.dtype != kBF16 && cache.dtype != kF16) {
-    return Status::error("ERR_UNSUPPORTED_DTYPE", op + ": no kernel for a KV cache of dtype code " +
-                                                      std::to_string(cache.dtype) +
-                                                      "; there are bf16 and f16");
+    return Status::error("ERR_UNSUPPORTED_DTYPE",
+                         std::string(op) + ": no kernel for a KV cache of dtype code " +
+                             std::to_string(cache.dtype) + "; there are bf16 and f16");
   }
-  if (cache.head_dim <= 0 || cache.head_dim % 8 != 0 || cache.head_dim > kMaxHeadDim) {
+  if (cache.head_dim <= 0 || cache.head_dim % 8 != 0 || cache.head_dim > kKvMaxHeadDim) {
     return refuse(op, "head_dim is " + std::to_string(cache.head_dim),
-                  "a multiple of 8 up to " + std::to_string(kMaxHeadDim));
+                  "a multiple of 8 up to " + std::to_string(kKvMaxHeadDim));
   }
   const i64 strides =
       cache.block_stride | cache.layer_stride | cache.value_stride | cache.head_stride;
@@ -44,25 +52,24 @@ Status check_cache(const std::string& op, const KvCacheView& cache) {
   return Status::ok();
 }
 
-Status check_aligned(const std::string& op, std::initializer_list<const void*> tensors) {
+Status check_aligned(const char* op, std::initializer_list<const void*> tensors) {
   const bool all = std::all_of(tensors.begin(), tensors.end(), is_aligned);
   return all ? Status::ok() : refuse(op, "a tensor is not 16-byte aligned", "aligned ones");
 }
 
-// One warp for each of num_items * rows_per_item rows.
+// One warp for each of num_items * rows_per_item head rows.
 template <class Params>
-Status launch_rows(Launcher& launcher, const std::string& op, const KvCacheView& cache,
-                   i64 num_items, i64 rows_per_item, const Params& params) {
-  const i64 num_warps = num_items * rows_per_item;
-  if (num_warps == 0) return Status::ok();
-  if (num_warps >= kMaxWarps) {
-    return refuse(op, std::to_string(num_warps) + " head rows", "fewer than 2^31");
+Status launch_rows(Launcher& launcher, const RowOp& op, const KvCacheView& cache, i64 num_items,
+                   i64 rows_per_item, const Params& params) {
+  const i64 num_rows = num_items * rows_per_item;
+  if (num_rows == 0) return Status::ok();
+  if (num_rows >= kMaxRows) {
+    return refuse(op.name, std::to_string(num_rows) + " head rows", "fewer than 2^31");
   }
   Grid grid;
-  grid.x = u32((num_warps + kWarpsPerCta - 1) / kWarpsPerCta);
-  grid.threads = kWarpsPerCta * 32;
-  const std::string kernel = op + (cache.dtype == kBF16 ? "_bf16" : "_f16");
-  return launcher.launch(kernel.c_str(), grid, params);
+  grid.x = u32((num_rows + kKvRowsPerCta - 1) / kKvRowsPerCta);
+  grid.threads = kKvRowThreads;
+  return launcher.launch(cache.dtype == kBF16 ? op.bf16 : op.f16, grid, params);
 }
 
 }  // namespace
@@ -76,7 +83,7 @@ Status write_kv(Launcher& launcher, const WriteKvParams& params) {
     return refuse("write_kv", "token_stride is " + std::to_string(params.token_stride),
                   "a multiple of 4");
   }
-  return launch_rows(launcher, "write_kv", cache, params.num_tokens, cache.num_kv_heads, params);
+  return launch_rows(launcher, kWriteKv, cache, params.num_tokens, cache.num_kv_heads, params);
 }
 
 Status read_kv(Launcher& launcher, const ReadKvParams& params) {
@@ -84,11 +91,11 @@ Status read_kv(Launcher& launcher, const ReadKvParams& params) {
   Status status = check_cache("read_kv", cache);
   if (status.is_ok()) status = check_aligned("read_kv", {params.key, params.value});
   if (!status.is_ok()) return status;
-  return launch_rows(launcher, "read_kv", cache, params.num_slots, cache.num_kv_heads, params);
+  return launch_rows(launcher, kReadKv, cache, params.num_slots, cache.num_kv_heads, params);
 }
 
 Status rope_and_write_kv(Launcher& launcher, const RopeAndWriteKvParams& params) {
-  const char* const op = "rope_and_write_kv";
+  const char* const op = kRopeAndWriteKv.name;
   const KvCacheView& cache = params.cache;
   Status status = check_cache(op, cache);
   if (status.is_ok()) {
@@ -100,7 +107,7 @@ Status rope_and_write_kv(Launcher& launcher, const RopeAndWriteKvParams& params)
     return refuse(op, "rotary_dim is " + std::to_string(params.rotary_dim),
                   "an even number up to head_dim");
   }
-  return launch_rows(launcher, op, cache, params.num_tokens,
+  return launch_rows(launcher, kRopeAndWriteKv, cache, params.num_tokens,
                      i64{params.num_heads} + 2 * i64{cache.num_kv_heads}, params);
 }
 

@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <numeric>
 
+#include "../../cuda/kv_params.h"
+
 namespace cuda {
 namespace {
 
-constexpr i64 kPieceBytes = 16384;  // Mirrors kPieceBytes and kThreads in cuda/copy_blocks.cuh
-constexpr u32 kThreads = 256;
 // Enough to fill a PCIe link, few enough to leave the SMs to the steps (kernels.md, section 4).
 constexpr i64 kMaxCtas = 12;
 
@@ -66,10 +66,10 @@ Status transfer_small_runs(Launcher& launcher, const TransferSides& sides,
           std::max(params.max_run_bytes, params.runs[i].num_blocks * params.block_bytes);
     }
     const i64 num_pieces =
-        params.num_runs * ((params.max_run_bytes + kPieceBytes - 1) / kPieceBytes);
+        params.num_runs * ((params.max_run_bytes + kCopyPieceBytes - 1) / kCopyPieceBytes);
     Grid grid;
     grid.x = static_cast<u32>(std::min(num_pieces, kMaxCtas));
-    grid.threads = kThreads;
+    grid.threads = kCopyThreads;
     const Status status = launcher.launch("transfer_blocks", grid, params);
     if (!status.is_ok()) return status;
   }

@@ -147,7 +147,7 @@ TEST("matmul: few rows take the streaming kernel in default mode only") {
 TEST("matmul: offsets of outputs and weights pass 2^31 elements") {
   constexpr i32 kOutDim = 1 << 29;  // 8 rows: the last ones start past 2^31 elements
   constexpr i32 kRows = 8;
-  constexpr i64 kPitch = 1ll << 27;  // of the weight: row 16 starts at 2^31
+  constexpr i64 kPitch = 1ll << 28;  // of the weight: row 8 starts at 2^31
   Random random(emulation::run_seed() + 5);
   const MatmulCase product(random, {kRows, 8, 64}, kBF16, kF32, false);
   emulation::DeviceBytes out(size_t(kOutDim) * kRows * 4), weight(size_t(kPitch) * 64 * 2);
