@@ -72,11 +72,9 @@ DEVICE void attend_unit(const AttentionRunParams& params, const attention_rows::
 // Needs    K and V tiles [block_size][head_dim], block_size a power of two from 8, 16-byte strides;
 //          no table entry past ceil(context_len / block_size) is read
 // Moves    per unit 4 * head_dim bytes per position; 8 * 64 * head_dim flops per position, so
-// tensor
-//          cores are the ceiling from some 64 rows on
+//          tensor cores are the ceiling from some 64 rows on
 // Order    positions ascending in tiles of 64; in deterministic mode counted from 0, splits of
-// 1,024
-//          joined left to right
+//          1,024 joined left to right
 // Math     q rounded to the cache's dtype; products and sums in f32, weights rounded for P . V
 // Shared   attention_prefill_bytes(head_dim): K and V slots of 64 rows; 64 KiB at 128, 96 at 256
 // Source   Dao 2023 (arXiv 2307.08691), rows packed over the group as in flash-attention 3

@@ -10,8 +10,8 @@ namespace block_copies {
 //
 // Shapes   as in CopyBlocksParams; pairs are in device memory
 // Grid     any number of CTAs of kCopyThreads; they stride over (pair, piece)
-// Needs    block_stride % 16 == 0; no block is both source and destination, none
-//          a destination twice
+// Needs    block_stride % 16 == 0; no block is both source and destination,
+//          none a destination twice
 // Moves    2 * num_pairs * block_stride bytes; no arithmetic: memory bandwidth is the ceiling
 // Order    pieces are disjoint: none
 DEVICE void copy_all(const CopyBlocksParams& params) {

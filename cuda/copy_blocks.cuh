@@ -7,8 +7,8 @@
 
 namespace block_copies {
 
-// Copies the first kCopyPieceBytes of `num_bytes`, a multiple of 16; both addresses 16-byte
-// aligned.
+// Copies the first kCopyPieceBytes of `num_bytes`, a multiple of 16; both addresses are aligned
+// to 16 bytes.
 DEVICE void copy_piece(u8* to, const u8* from, i64 num_bytes) {
   Vec16 vecs[kCopyVecsInFlight];
 #pragma unroll

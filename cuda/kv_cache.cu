@@ -13,8 +13,8 @@ namespace kv_cache {
 //
 // Shapes   as in WriteKvParams
 // Grid     one warp per (token, kv head), kKvRowsPerCta of them in a CTA; a lane has eight elements
-// Needs    head_dim % 8 == 0, head_dim <= 256, 16-byte aligned key, value and strides, no
-//          slot twice
+// Needs    head_dim % 8 == 0, head_dim <= 256, 16-byte aligned key, value and strides,
+//          no slot twice
 // Moves    12 * num_tokens * num_kv_heads * head_dim bytes: f32 in, 2 bytes out, K and V
 // Order    warps touch disjoint rows: none
 // Source   Kwon et al. 2023 (arXiv 2309.06180)

@@ -15,9 +15,11 @@ DEVICE i64 first_vec() { return i64(blockIdx.x) * kThreads * kVecsInFlight + thr
 
 // Reads memory once and keeps nothing but a checksum: the read ceiling.
 //
+// Shapes   as in ReadBytesParams
 // Grid     any; CTAs stride over pieces of kThreads * kVecsInFlight vectors
-// Moves    16 * num_vecs bytes read
-// Order    xor: no order
+// Needs    16-byte aligned data
+// Moves    16 * num_vecs bytes read: bandwidth is the ceiling, and this measures it
+// Order    xor: none
 DEVICE void read_bytes(const ReadBytesParams& params) {
   CU_SHARED(u32, sum, 1);
   if (threadIdx.x == 0) sum[0] = 0;
@@ -47,7 +49,11 @@ DEVICE void read_bytes(const ReadBytesParams& params) {
 
 // Copies memory once: the copy ceiling.
 //
-// Moves    32 * num_vecs bytes, half read and half written
+// Shapes   as in CopyBytesParams
+// Grid     as read_bytes
+// Needs    16-byte aligned memory; source and destination are disjoint
+// Moves    32 * num_vecs bytes, half read and half written: bandwidth is the ceiling
+// Order    none
 DEVICE void copy_bytes(const CopyBytesParams& params) {
   const char* const source = static_cast<const char*>(params.source);
   char* const destination = static_cast<char*>(params.destination);
@@ -78,8 +84,11 @@ DEVICE u32 mixed(u64 x) {
 
 // Fills memory with uniform values, so that weights need not cross the bus.
 //
+// Shapes   as in FillRandomParams
+// Grid     any; threads stride over elements
+// Needs    data aligned to an element
 // Moves    sizeof(T) * count bytes written
-// Order    element i depends on (seed, i) only
+// Order    none: element i depends on (seed, i) only
 template <class T>
 DEVICE void fill_random(const FillRandomParams& params) {
   T* const data = static_cast<T*>(params.data);
