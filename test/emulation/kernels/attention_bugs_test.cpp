@@ -4,27 +4,27 @@
 // which these kernels do not have; 11 and 18 are ruled out by types (tables are i32 everywhere, and
 // a launch takes all its parameters each time).
 //
-//   bug                                             test (of this file unless named)
-//    1-4  int32 overflow of block * stride          reads blocks past 2^31 and 2^32 bytes and
-//    elements 5    0 * NaN from what nobody owns             lets nothing that it does not own meet
-//    arithmetic 6    padding rows give NaN                     attention_test: … and pads the batch
-//    7    reads past the length in the last block   lets nothing that it does not own …
-//    8    -inf - -inf when partial results merge    joins splits that a row does not see
-//    9    large scores meet a finite sentinel       keeps scores of hundreds apart
-//   10    the last block's length is passed         derived from context_len: every length in
-//   …_test 12    the table is read past its last entry     lets nothing …: entries there name no
-//   block 14    inputs assumed contiguous                 every test: strides with gaps
-//   (kv_fixture.h) 15    a capture bakes lengths in                is right for any lengths in one
-//   configuration 16    CTAs without work read a stale plan       does not read what an earlier
-//   step left behind 19    rows of empty splits stay unwritten       is right for any lengths … :
-//   outputs start as NaN 20    lse wrong after the merge                 joins splits …, gives the
-//   lse of an unsplit row 21    window off by one                         sees window positions
-//   before its own, not one more 24    sequences without length                  is right for any
-//   lengths in one configuration 25    groups that are no power of two           takes any group 27
-//   the boundary tile is unmasked             attention_test: chunks that end inside tiles 28    V
-//   fetched from K's place                  every test: V has strides of its own 29    more shared
-//   memory than sm_86 has         fits the shared memory of sm_86 30    sinks read past their end
-//   takes any group: sinks are exactly num_heads long
+//       bug                                     test (of this file unless named)
+//  1-4  int32 overflow of block * stride        reads blocks past 2^31 and 2^32 bytes and elements
+//    5  0 * NaN from what nobody owns           lets nothing that it does not own meet arithmetic
+//    6  padding rows give NaN                   attention_test: ... and pads the batch
+//    7  reads past the length in the last block lets nothing that it does not own ...
+//    8  -inf - -inf when partial results merge  joins splits that a row does not see ...
+//    9  large scores meet a finite sentinel     keeps scores of hundreds apart
+//   10  the last block's length is passed       attention_test: ... at every length (it is derived)
+//   12  the table is read past its last entry   lets nothing ...: entries there name no block
+//   14  inputs assumed contiguous               every test: strides have gaps (kv_fixture.h)
+//   15  a capture bakes lengths in              is right for any lengths in one configuration
+//   16  CTAs without work read a stale plan     does not read what an earlier step left behind
+//   19  rows of empty splits stay unwritten     is right for any lengths ...: outputs start as NaN
+//   20  lse wrong after the merge               joins splits ... and gives the lse of an unsplit row
+//   21  window off by one                       sees window positions before its own, not one more
+//   24  sequences without length                is right for any lengths in one configuration
+//   25  groups that are no power of two         takes any group
+//   27  the boundary tile is unmasked           attention_test: prefills a chunk ...
+//   28  V fetched from K's place                every test: V has strides of its own
+//   29  more shared memory than sm_86 has       fits the shared memory of sm_86
+//   30  sinks read past their end               takes any group: sinks are exactly num_heads long
 
 #include "../../../addon/cuda/attention_op.h"
 #include "attention_run.h"
