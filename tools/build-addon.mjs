@@ -3,15 +3,15 @@
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { takeLock } from './build-lock.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const addon = join(root, 'build/Release/paged_attention.node');
 const stamp = join(root, 'build/Release/paged_attention.stamp');
-const lock = join(root, 'build/addon.lock');
 const sourcePattern = /\.(cpp|h|cu|cuh|cmake)$/;
 /** What a build needs, and the Debian package that has it; one of the commands is enough. */
 const tools = [
@@ -56,34 +56,6 @@ function checkTools() {
   }
 }
 
-function isRunning(processId) {
-  try {
-    process.kill(processId, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Waits until no other process builds in this folder, then takes the lock. */
-function takeLock() {
-  mkdirSync(join(root, 'build'), { recursive: true });
-  const pause = new Int32Array(new SharedArrayBuffer(4));
-  for (let isFirst = true; ; isFirst = false) {
-    try {
-      writeFileSync(lock, String(process.pid), { flag: 'wx' });
-      process.on('exit', () => rmSync(lock, { force: true }));
-      return;
-    } catch (error) {
-      if (error.code !== 'EEXIST') throw error;
-    }
-    const owner = existsSync(lock) ? Number(readFileSync(lock, 'utf8')) : 0;
-    if (owner > 0 && !isRunning(owner)) rmSync(lock, { force: true });
-    else if (isFirst) process.stdout.write(`addon: waiting for the build of process ${owner}\n`);
-    Atomics.wait(pause, 0, 0, 200);
-  }
-}
-
 function build(digest) {
   rmSync(stamp, { force: true });
   const jobs = String(Math.min(availableParallelism(), 8));
@@ -104,7 +76,7 @@ if (isUpToDate(digestSources())) {
   process.stdout.write('addon: up to date\n');
 } else {
   checkTools();
-  takeLock();
+  takeLock(join(root, 'build/addon.lock'), 'addon');
   const digest = digestSources();
   if (!isUpToDate(digest)) build(digest);
 }
