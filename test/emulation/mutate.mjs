@@ -3,12 +3,13 @@
 //
 // Proves that the kernel tests watch every guard: takes mutations/<name>.json (all without a name),
 // rewrites a copy of a source file, rebuilds its objects, links them in place of the real ones and
-// runs the named tests, which must fail in order d or r1. One line per mutation, then
-// `N passed, N failed`.
+// runs the named tests, which must fail in order d or r1, crash, hang or eat memory. One line per
+// mutation, then `N passed, N failed` and the seconds that it took.
 
 import { spawn } from 'node:child_process';
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -22,7 +23,11 @@ import { parseArgs } from 'node:util';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, '../..');
-const runTimeoutMs = 240_000;
+const runTimeoutMs = 60_000;
+// Of a test process. By its resident pages: what a test reserves without touching may be huge.
+const maxResidentBytes = 3 * 2 ** 30;
+const residentPollMs = 100;
+const pageBytes = 4096;
 const orders = { plain: ['d', 'r1'], check: ['d'] };
 
 const { values: options, positionals: names } = parseArgs({
@@ -35,7 +40,16 @@ const { values: options, positionals: names } = parseArgs({
   },
 });
 
-/** Runs a command; gives its exit code (null: it took too long) and output. */
+/** Bytes of memory that a process uses now; 0 when it has ended. */
+function residentBytes(pid) {
+  try {
+    return Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * pageBytes;
+  } catch {
+    return 0;
+  }
+}
+
+/** Runs a command; gives its exit code (null: too long or too large) and output. */
 function run(command, args, { cwd = root, timeoutMs } = {}) {
   return new Promise((done) => {
     const child = spawn(command, args, {
@@ -45,11 +59,20 @@ function run(command, args, { cwd = root, timeoutMs } = {}) {
       timeout: timeoutMs,
       killSignal: 'SIGKILL',
     });
+    const watch = setInterval(() => {
+      if (residentBytes(child.pid) > maxResidentBytes) child.kill('SIGKILL');
+    }, residentPollMs);
     let output = '';
     child.stdout.on('data', (data) => (output += data));
     child.stderr.on('data', (data) => (output += data));
-    child.on('error', (error) => done({ code: 127, output: `${output}${error.message}` }));
-    child.on('close', (code) => done({ code, output }));
+    child.on('error', (error) => {
+      clearInterval(watch);
+      done({ code: 127, output: `${output}${error.message}` });
+    });
+    child.on('close', (code) => {
+      clearInterval(watch);
+      done({ code, output });
+    });
   });
 }
 
@@ -67,13 +90,19 @@ function readMutations() {
   if (unknown.length > 0) throw new Error(`no list ${unknown}; there are ${files.join(', ')}`);
   return files
     .filter((file) => names.length === 0 || names.includes(basename(file, '.json')))
-    .flatMap((file) =>
-      JSON.parse(readFileSync(join(folder, file), 'utf8')).map((mutation) => ({
+    .flatMap((file) => {
+      const list = JSON.parse(readFileSync(join(folder, file), 'utf8'));
+      const { instances = { all: [] }, mutations } = Array.isArray(list)
+        ? { mutations: list }
+        : list;
+      const [usual] = Object.keys(instances);
+      return mutations.map(({ instances: name = usual, ...mutation }) => ({
         build: 'plain',
         list: basename(file, '.json'),
+        instances: { name: `${basename(file, '.json')}-${name}`, edits: instances[name] },
         ...mutation,
-      })),
-    )
+      }));
+    })
     .filter(({ name }) => name.includes(options.only));
 }
 
@@ -94,19 +123,33 @@ async function openBuild(build) {
   const compiles = JSON.parse(readFileSync(join(folder, 'compile_commands.json'), 'utf8'));
   const commands = await mustRun('ninja', ['-C', folder, '-t', 'commands', 'kernel_tests']);
   const link = commands.trim().split('\n').pop();
-  return { folder, compiles, link, passing: new Map() };
+  return { folder, compiles, link, narrowed: new Map(), passing: new Map() };
+}
+
+/**
+ * The program with the kernels of `instances` only, whose objects other than the mutated ones a
+ * mutant takes: few instances compile quickly.
+ */
+function narrow(build, instances) {
+  if (!build.narrowed.has(instances.name)) {
+    const tree = join(build.folder, 'instances', instances.name);
+    build.narrowed.set(instances.name, buildProgram(build, build.link, instances.edits, [], tree));
+  }
+  return build.narrowed.get(instances.name);
 }
 
 /** Whether the unchanged program passes the tests that a mutant must fail. */
-function passesUnchanged(build, tests) {
-  if (!build.passing.has(tests)) {
-    const exe = join(build.folder, 'kernel_tests');
+async function passesUnchanged(build, mutation) {
+  const key = `${mutation.instances.name} ${mutation.tests}`;
+  if (!build.passing.has(key)) {
+    const { exe, problem } = await narrow(build, mutation.instances);
+    if (problem) return { code: 1, output: problem };
     build.passing.set(
-      tests,
-      run(exe, [...tests.split('|'), '--order', 'd'], { timeoutMs: runTimeoutMs }),
+      key,
+      run(exe, [...mutation.tests.split('|'), '--order', 'd'], { timeoutMs: runTimeoutMs }),
     );
   }
-  return build.passing.get(tests);
+  return build.passing.get(key);
 }
 
 const includesOf = (file) =>
@@ -135,59 +178,79 @@ function unitsOf(build, file) {
   });
 }
 
-/** A tree that looks like the repository, with one file rewritten. */
-function makeTree(tree, mutation, text) {
-  rmSync(tree, { recursive: true, force: true });
-  let real = root;
-  let copy = tree;
-  for (const part of mutation.file.split('/')) {
-    mkdirSync(copy, { recursive: true });
-    for (const entry of readdirSync(real)) {
-      if (entry !== part) symlinkSync(join(real, entry), join(copy, entry));
-    }
-    real = join(real, part);
-    copy = join(copy, part);
+/** Makes `folder` of the tree one of its own, whose entries are links to the real ones. */
+function ownFolder(tree, folder) {
+  if (folder !== '.') ownFolder(tree, dirname(folder)); // or `copy` would be the real one
+  const copy = join(tree, folder);
+  if (existsSync(copy) && !lstatSync(copy).isSymbolicLink()) return;
+  rmSync(copy, { force: true });
+  mkdirSync(copy, { recursive: true });
+  for (const entry of readdirSync(join(root, folder))) {
+    symlinkSync(join(root, folder, entry), join(copy, entry));
   }
-  writeFileSync(copy, text);
 }
 
-/** Builds the mutant; gives the path of its program, or what is wrong with the mutation. */
-async function buildMutant(build, mutation, tree) {
-  const text = readFileSync(join(root, mutation.file), 'utf8');
-  const count = text.split(mutation.find).length - 1;
-  if (count !== 1)
-    return { problem: `"${mutation.find}" occurs ${count} times in ${mutation.file}` };
-  const units = unitsOf(build, mutation.file);
-  if (units.length === 0) return { problem: `nothing that is built includes ${mutation.file}` };
-  makeTree(
-    tree,
-    mutation,
-    text.replace(mutation.find, () => mutation.replace),
-  );
-  let link = build.link;
+/** Makes a tree that looks like the repository, with some files rewritten; gives what is wrong. */
+function makeTree(tree, edits) {
+  rmSync(tree, { recursive: true, force: true });
+  ownFolder(tree, '.');
+  for (const { file, find, replace } of edits) {
+    ownFolder(tree, dirname(file));
+    const copy = join(tree, file);
+    const text = readFileSync(copy, 'utf8');
+    const count = text.split(find).length - 1;
+    if (count !== 1) return `"${find}" occurs ${count} times in ${file}`;
+    rmSync(copy);
+    writeFileSync(
+      copy,
+      text.replace(find, () => replace),
+    );
+  }
+}
+
+/**
+ * Builds the program in `tree` with `edits`, which change units themselves, and `mutations`, which
+ * reach all units that include them; other objects are those of `link`.
+ *
+ * @returns the path of the program and how it was linked, or the problem
+ */
+async function buildProgram(build, link, edits, mutations, tree) {
+  const wrong = makeTree(tree, [...edits, ...mutations]);
+  if (wrong) return { problem: wrong };
+  const changed = mutations.length > 0 ? mutations : edits;
+  const units = new Set(changed.flatMap(({ file }) => unitsOf(build, file)));
+  if (units.size === 0 && mutations.length > 0) {
+    return { problem: `nothing that is built includes ${mutations[0].file}` };
+  }
   for (const unit of units) {
     const object = join(tree, `${basename(unit.file)}.o`);
     const original = /-o (\S+)/.exec(unit.command)[1];
     const command = unit.command
       .replace(`-o ${original}`, `-o ${object}`)
+      .replace(' -g1 ', ' ')
       .replaceAll(resolve(unit.file), join(tree, resolve(unit.file).slice(root.length)))
       .replaceAll(`-I${resolve(root, 'cuda')}`, `-I${join(tree, 'cuda')}`);
     const { code, output } = await run('sh', ['-c', command], { cwd: build.folder });
     if (code !== 0) return { problem: `does not compile:\n${output.slice(-1500)}` };
-    link = link.replaceAll(original, object);
+    const pattern = new RegExp(
+      `\\S*(?<=[ /])${basename(unit.file).replaceAll('.', '\\.')}\\.o(?= )`,
+    );
+    link = link.replace(pattern, object);
   }
   const exe = join(tree, 'kernel_tests');
   const { code, output } = await run('sh', ['-c', link.replace('-o kernel_tests', `-o ${exe}`)], {
     cwd: build.folder,
   });
-  return code === 0 ? { exe } : { problem: `does not link:\n${output.slice(-1500)}` };
+  return code === 0 ? { exe, link } : { problem: `does not link:\n${output.slice(-1500)}` };
 }
 
 /** Null when the mutant is noticed by a test, else why not. */
 async function survives(build, mutation, tree) {
-  const unchanged = await passesUnchanged(build, mutation.tests);
+  const unchanged = await passesUnchanged(build, mutation);
   if (unchanged.code !== 0) return `the tests fail without it:\n${unchanged.output.slice(-1500)}`;
-  const { exe, problem } = await buildMutant(build, mutation, tree);
+  const { link } = await narrow(build, mutation.instances);
+  const { edits } = mutation.instances;
+  const { exe, problem } = await buildProgram(build, link, edits, [mutation], tree);
   if (problem) return problem;
   for (const order of orders[mutation.build]) {
     const { code } = await run(exe, [...mutation.tests.split('|'), '--order', order], {
@@ -198,6 +261,8 @@ async function survives(build, mutation, tree) {
   return 'no test noticed';
 }
 
+const started = Date.now();
+const secondsSince = (time) => ((Date.now() - time) / 1000).toFixed(1);
 const mutations = readMutations();
 const builds = {};
 for (const build of new Set(mutations.map((mutation) => mutation.build)))
@@ -209,11 +274,10 @@ let passed = 0;
 let failed = 0;
 async function work(worker) {
   for (let mutation = queue.shift(); mutation; mutation = queue.shift()) {
-    const started = Date.now();
+    const begun = Date.now();
     const reason = await survives(builds[mutation.build], mutation, join(scratch, String(worker)));
-    const seconds = ((Date.now() - started) / 1000).toFixed(0);
     console.log(
-      `${reason ? 'FAIL' : 'pass'}  ${mutation.list}: ${mutation.name} (${seconds} s)${reason ? `: ${reason}` : ''}`,
+      `${reason ? 'FAIL' : 'pass'}  ${mutation.list}: ${mutation.name} (${secondsSince(begun)} s)${reason ? `: ${reason}` : ''}`,
     );
     if (reason) failed++;
     else passed++;
@@ -221,5 +285,5 @@ async function work(worker) {
 }
 await Promise.all(Array.from({ length: Number(options.jobs) }, (_, worker) => work(worker)));
 rmSync(scratch, { recursive: true, force: true });
-console.log(`${passed} passed, ${failed} failed`);
+console.log(`${passed} passed, ${failed} failed, ${secondsSince(started)} s`);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
