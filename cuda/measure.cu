@@ -22,8 +22,7 @@ DEVICE i64 first_vec() { return i64(blockIdx.x) * kThreads * kVecsInFlight + thr
 // Order    xor: none
 DEVICE void read_bytes(const ReadBytesParams& params) {
   CU_SHARED(u32, sum, 1);
-  if (threadIdx.x == 0) sum[0] = 0;
-  sync_cta();
+  if (threadIdx.x == 0) sum[0] = 0;  // this thread is also the first to add
   const char* const data = static_cast<const char*>(params.data);
   u32 mine = 0;
   for (i64 base = first_vec(); base < params.num_vecs; base += trip_vecs()) {

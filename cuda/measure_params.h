@@ -16,7 +16,7 @@ struct CopyBytesParams {
   i64 num_vecs;
 };
 
-// data[i] = uniform in [-scale, scale), drawn from (seed, i).
+// data[i] = uniform in [-scale, scale], drawn from (seed, i) and rounded to the dtype.
 struct FillRandomParams {
   void* data;
   i64 count;
