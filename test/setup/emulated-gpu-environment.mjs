@@ -19,7 +19,7 @@ const variables = {
 };
 
 export default class EmulatedGpuEnvironment extends SharedArraysEnvironment {
-  #before = { ...process.env };
+  #before;
 
   constructor(config, context) {
     if (!existsSync(variables.PAGED_ATTENTION_LIBCUDA)) {
@@ -27,8 +27,10 @@ export default class EmulatedGpuEnvironment extends SharedArraysEnvironment {
         `${variables.PAGED_ATTENTION_LIBCUDA} is missing: build it with \`node tools/build-emulation.mjs\``,
       );
     }
+    const before = { ...process.env };
     Object.assign(process.env, variables);
     super(config, context);
+    this.#before = before;
   }
 
   async setup() {
