@@ -3,7 +3,7 @@ import type { SamplingParams } from '../../lib/engine/index.js';
 import { DeviceEngine, type DeviceEngineOptions, tinyVocabSize } from '../engine/device-engine.js';
 import { greedy, randomFrom, randomTokens, type SampleResult } from '../engine/harness.js';
 import { ReferenceAnswers } from '../engine/reference-answers.js';
-import { deterministic } from './emulated-gpu.js';
+import { deterministic, failCall, resetEmulatedGpu } from './emulated-gpu.js';
 
 /** No limit in time: what a step holds is the same in every run, however slow the emulation is. */
 export const untimed = { maxStepMs: 1e9, maxPrefillStepMs: 1e9 } as const;
@@ -33,6 +33,19 @@ export class Engines {
     return opened;
   }
 
+  /** The same, with one call to the driver that fails: the `n`-th from here. Nothing else may be open. */
+  async openFailing(
+    [call, n, result]: Parameters<typeof failCall>,
+    changes: Partial<DeviceEngineOptions> = {},
+  ): Promise<DeviceEngine> {
+    failCall(call, n, result);
+    try {
+      return await this.open(changes);
+    } finally {
+      resetEmulatedGpu();
+    }
+  }
+
   promptOf(length: number): number[] {
     return randomTokens(this.#random, length, tinyVocabSize);
   }
@@ -49,14 +62,17 @@ export class Engines {
     expect(digests).toHaveLength(tokens.length);
   }
 
+  /** Closes what is open, so that the next device to be opened takes up what the emulated GPU was set to. */
   async closeAll(): Promise<void> {
+    const alone = this.#alone;
+    this.#alone = undefined;
     await Promise.all(this.#open.splice(0).map((engine) => engine.close()));
+    await (await alone)?.close();
   }
 
   /** Closes what is open and removes the checkpoint. */
   async end(): Promise<void> {
     await this.closeAll();
-    await (await this.#alone)?.close();
     this.checkpoint.remove();
   }
 }

@@ -63,8 +63,9 @@ void Gpu::init() {
   if (num_holders_ > 0) return;
   settings_ = read_settings();
   set_max_delay_us(settings_.max_delay_us, settings_.seed);
+  std::erase_if(armed_, [](const auto& armed) { return armed.second.is_of_environment; });
   for (const ArmedFailure& failure : read_failures()) {
-    armed_[failure.call] = {failure.n, CuResult(failure.result)};
+    armed_[failure.call] = {failure.n, CuResult(failure.result), true};
   }
 }
 
@@ -183,7 +184,7 @@ CuResult Gpu::begin_kernel() {
 
 void Gpu::arm(const std::string& call, i32 n, i32 result) {
   const std::lock_guard lock(mutex_);
-  armed_[call] = {n, CuResult(result)};
+  armed_[call] = {n, CuResult(result), false};
 }
 
 i64 Gpu::num_calls(const std::string& call) const {

@@ -71,6 +71,7 @@ class Gpu {
   struct Armed {
     i32 left;
     CuResult result;
+    bool is_of_environment = false;
   };
   mutable std::mutex mutex_;
   Settings settings_{};  // guarded by mutex_, as is what follows
