@@ -3,17 +3,21 @@
 //
 //   --rehearse         small shapes, to prove that everything runs (also under the emulated driver)
 //   --payload DIR      kernels; default: prebuilds/linux-x64/cuda-13 and cuda-12
-//   --peers FILE       rows that bench/peers/torch/main.py wrote
-//   --binary FILE      gpu_bench, built elsewhere; default: built here
-//   --only KIND        ceiling, decode, prefill, matmul, copyBlocks, ropeAndWriteKv, transfer, step
-//   --out FILE         rows and tables as JSON
+//   --binary FILE      gpu_bench, built elsewhere; default: bin/gpu_bench, or built here
+//   --only KIND,KIND   ceiling, decode, prefill, matmul, copyBlocks, ropeAndWriteKv, transfer, step
+//   --row-limit S      seconds after which a row is given up; default 60
+//   --out FILE         rows as JSON, written after each row
+//   --rows FILE        what --out wrote: nothing runs, tables only
+//   --peers FILE       rows that bench/peers/torch/main.py wrote, for the tables
+//
+// Ends with `N passed, N failed`: rows that ran and were verified, and rows that were not.
 
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { allRequests, requestLine } from './gpu/requests.mjs';
+import { runNative } from './gpu/native-rows.mjs';
+import { allRequests } from './gpu/requests.mjs';
 import { gatedValues, gateTable, rowTable } from './gpu/tables.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -25,13 +29,22 @@ const { values: options } = parseArgs({
     peers: { type: 'string' },
     binary: { type: 'string' },
     only: { type: 'string' },
+    'row-limit': { type: 'string', default: '60' },
     out: { type: 'string' },
+    rows: { type: 'string' },
   },
 });
+const shapes = readJson(`${root}bench/gpu/shapes.json`)[options.rehearse ? 'rehearsal' : 'full'];
 
-/** Builds the native part, unless it was given. */
+function readJson(path) {
+  return JSON.parse(readFileSync(path, 'utf8'));
+}
+
+/** The native part: given, packed beside this, or built. */
 function nativeBinary() {
   if (options.binary !== undefined) return options.binary;
+  const packed = `${root}bin/gpu_bench`;
+  if (existsSync(packed)) return packed;
   const folder = `${root}build/bench-gpu`;
   for (const args of [
     ['-S', `${root}bench/gpu/native`, '-B', folder],
@@ -52,44 +65,57 @@ function payloadFolders() {
     .filter((folder) => existsSync(folder));
 }
 
-/** Runs the native program over the requests; gives its rows, the GPU's first. */
-async function runNative(requests) {
-  const child = spawn(nativeBinary(), payloadFolders(), { stdio: ['pipe', 'pipe', 'inherit'] });
-  const ended = new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', resolve);
+/** Driver, clocks and power as nvidia-smi says them; undefined where there is none. */
+function describeMachine() {
+  const fields = 'name,driver_version,clocks.sm,clocks.max.sm,clocks.mem,power.draw,power.limit';
+  const { status, stdout } = spawnSync('nvidia-smi', [`--query-gpu=${fields}`, '--format=csv'], {
+    encoding: 'utf8',
   });
-  child.stdin.on('error', () => {}); // it may end before it has read all: its exit status says so
-  child.stdin.end(`${requests.map(requestLine).join('\n')}\n`);
-  const rows = [];
-  for await (const line of createInterface({ input: child.stdout })) {
-    rows.push(JSON.parse(line));
-    console.error(line);
-  }
-  const status = await ended;
-  if (status !== 0) throw new Error(`gpu_bench ended with ${status} after ${rows.length - 1} rows`);
-  return rows;
+  return status === 0 ? stdout.trim().split('\n') : undefined;
 }
 
-const shapes = JSON.parse(readFileSync(`${root}bench/gpu/shapes.json`, 'utf8'))[
-  options.rehearse ? 'rehearsal' : 'full'
-];
-const peers = options.peers ? JSON.parse(readFileSync(options.peers, 'utf8')) : { rows: [] };
-const requests = allRequests(shapes).filter(
-  ({ kind }) => options.only === undefined || kind === options.only,
-);
-const [gpu, ...rows] = await runNative(requests);
-console.log(
-  `${gpu.name}, compute capability ${gpu.capability}, kernels of ${gpu.kernels}, driver ${gpu.driver}`,
-);
-if (peers.torch) console.log(`peers: PyTorch ${peers.torch} on ${peers.device}`);
-console.log(`\n${rowTable(rows, peers.rows)}`);
-const gated = gatedValues(rows, shapes);
-if (options.rehearse) {
-  console.log(`\nrehearsal: ${rows.length} rows ran and were verified; times mean nothing`);
-} else {
-  console.log(`\n${gateTable(gated)}`);
+/** Runs the requests that were asked for; writes what there is after each row. */
+async function measure() {
+  const kinds = options.only?.split(',');
+  const requests = allRequests(shapes).filter(({ kind }) => kinds?.includes(kind) ?? true);
+  const report = { date: new Date().toISOString(), gpu: undefined, rows: [] };
+  const save = () => {
+    if (options.out !== undefined)
+      writeFileSync(options.out, `${JSON.stringify(report, null, 1)}\n`);
+  };
+  const onRow = (row) => {
+    report.rows.push(row);
+    save();
+    console.error(JSON.stringify(row));
+  };
+  const rowLimitSeconds = Number(options['row-limit']);
+  const run = { binary: nativeBinary(), payloads: payloadFolders(), rowLimitSeconds, onRow };
+  report.gpu = await runNative(run, requests);
+  report.machine = describeMachine();
+  report.gated = gatedValues(report.rows, shapes);
+  report.numMissing = requests.length - report.rows.length;
+  save();
+  return report;
 }
-if (options.out !== undefined) {
-  writeFileSync(options.out, `${JSON.stringify({ gpu, rows, gated, peers }, null, 1)}\n`);
+
+function printTables({ gpu, machine = [], rows }, peers) {
+  if (gpu) {
+    const { name, capability, kernels, driver } = gpu;
+    console.log(
+      `${name}, compute capability ${capability}, kernels of ${kernels}, driver ${driver}`,
+    );
+  }
+  for (const line of machine) console.log(line);
+  if (peers.torch) console.log(`peers: PyTorch ${peers.torch} on ${peers.device}`);
+  console.log(`\n${rowTable(rows, peers.rows)}\n`);
+  if (options.rehearse) console.log('a rehearsal: times mean nothing');
+  else console.log(gateTable(gatedValues(rows, shapes)));
 }
+
+const report = options.rows ? readJson(options.rows) : await measure();
+const hasPeers = options.peers !== undefined && existsSync(options.peers);
+printTables(report, hasPeers ? readJson(options.peers) : { rows: [] });
+const numFailed = report.rows.filter(({ failed }) => failed).length + (report.numMissing ?? 0);
+const numPassed = report.rows.filter(({ failed }) => !failed).length;
+console.log(`\n${numPassed} passed, ${numFailed} failed`);
+process.exitCode = numFailed === 0 && numPassed > 0 ? 0 : 1;

@@ -19,7 +19,7 @@ CuResult load_module(const Driver& driver, const std::string& content, CuModule*
 }
 
 // Appends a kernel's name to the file $PAGED_ATTENTION_KERNEL_LOG, where that is set: how a test
-// run shows which kernels it reached (tools/gpu-bundle/test-gpu.mjs).
+// run shows which kernels it reached (tools/gpu-bundle/results.mjs).
 void log_kernel(const char* name) {
   const char* const path = std::getenv("PAGED_ATTENTION_KERNEL_LOG");
   std::FILE* const file = path != nullptr ? std::fopen(path, "a") : nullptr;

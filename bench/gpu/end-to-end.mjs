@@ -4,8 +4,9 @@
 //   node bench/gpu/end-to-end.mjs --model DIR [--backend cuda] [--deterministic]
 //     [--cases 1x4096+64,32x4096+64] [--out rows.json]
 //
-// Needs dist/ and the addon. The model folder needs no tokenizer: prompts are random token ids. Peer:
-// bench/peers/torch/continuous_batching_peer.py, the same cases.
+// Needs dist/ and the addon. The model folder needs no tokenizer: prompts are random token ids; it can be
+// what bench/gpu/random-llama.mjs writes. Rows are written as they come. Ends with `N passed, N failed`.
+// Peer: bench/peers/torch/continuous_batching_peer.py, the same cases.
 
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -117,7 +118,9 @@ async function measureCase(core, benchCase, vocabSize) {
 async function main() {
   const cases = options.cases.split(',').map(parseCase);
   const device = Device.open({ backend: options.backend, deterministic: options.deterministic });
+  const startMs = performance.now();
   const model = await loadModel(device, options.model);
+  const loadSeconds = (performance.now() - startMs) / 1000;
   const maxSeqs = Math.max(...cases.map(({ numPrompts }) => numPrompts));
   const blocksOf = ({ numPrompts, promptLen, outputLen }) =>
     numPrompts * Math.ceil((promptLen + outputLen) / blockSize);
@@ -133,10 +136,12 @@ async function main() {
     const row = await measureCase(core, benchCase, vocabSize);
     rows.push(row);
     console.log(JSON.stringify(row));
+    const report = { device: device.info, loadSeconds, rows };
+    if (options.out !== undefined) {
+      writeFileSync(options.out, `${JSON.stringify(report, null, 1)}\n`);
+    }
   }
-  if (options.out !== undefined) {
-    writeFileSync(options.out, `${JSON.stringify({ device: device.info, rows }, null, 1)}\n`);
-  }
+  console.log(`${rows.length} passed, 0 failed`);
   await core.close();
   model.free();
   await device.close();

