@@ -109,7 +109,7 @@ DEVICE void weigh_warps(const AttentionRunParams& params, const Unit& unit,
   const f32 inverse = sum == 0.0f ? 0.0f : 1.0f / sum;
 #pragma unroll
   for (i32 w = 0; w < kWarps; w++) results.sums[w * kRows + row] = weights[w] * inverse;
-  const f32 lse = sum == 0.0f ? -kInfinity : fma_f32(max, params.natural_factor, log_f32(sum));
+  const f32 lse = fma_f32(max, params.natural_factor, log_f32(sum));  // -inf where max is
   if (unit.item.partial >= 0) {
     const i64 partial = attention_merge::partial_of(params, unit, unit.item.split);
     params.partial_rows[(partial * kRows + row) * 2] = lse;
@@ -169,7 +169,7 @@ DEVICE void attend_unit(const AttentionRunParams& params, const Unit& unit) {
   state.clear();
   const i32 begin = unit.item.begin + warp * attention_tile::kPieceRows;
   const i32 num_steps =
-      (max_i32(unit.item.end - begin, 0) + kAttentionTilePositions - 1) / kAttentionTilePositions;
+      (unit.item.end - begin + kAttentionTilePositions - 1) / kAttentionTilePositions;
   attention_stream::Stream<kHeadDim, kSlots, attention_tile::kPieceRows, 1> stream(
       attention_rows::head_cache_of(params, unit), ptx::shared_address(memory + warp * kRingBytes),
       begin, num_steps);
@@ -241,7 +241,6 @@ DEVICE void attend_unit_fixed(const AttentionRunParams& params, const Unit& unit
       });
   attention_finish::finish_rows<kHeadDim, kRows, kAttentionFixedThreads>(params, unit, state, lse,
                                                                          0);
-  sync_cta();  // shared memory is free for the next unit
 }
 
 // The same in the order of deterministic mode: a warp per split of 1,024 positions, or per context,

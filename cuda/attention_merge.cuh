@@ -21,7 +21,6 @@ struct Weights {
 
 // No -inf is taken from -inf; NaN stays NaN.
 DEVICE Weights weights_of(f32 total_lse, f32 part_lse) {
-  if (part_lse == -kInfinity) return {1.0f, 0.0f, total_lse};
   if (total_lse == -kInfinity) return {0.0f, 1.0f, part_lse};
   const f32 max = max_f32(total_lse, part_lse);
   const f32 total = exp_f32(total_lse - max);

@@ -93,7 +93,7 @@ DEVICE Tile tile_at(const List& list, i32 index) {
   const i32 last_row = min_i32(tile.first_row + list.work.tile_rows, rows.num_rows) - 1;
   const i32 first = rows.first_position + tile.first_row / list.group;
   tile.end = max_i32(rows.first_position + last_row / list.group + 1, 0);
-  tile.begin = tile.end == 0 ? 0 : attention_rows::low_of(op, first) / kTile * kTile;
+  tile.begin = attention_rows::low_of(op, first) / kTile * kTile;
   return tile;
 }
 
@@ -105,7 +105,7 @@ DEVICE void order_sequences(List& list, i32* keys) {
     const i32 num_rows = rows_of(op, s).num_rows;
     const bool is_decode = num_rows <= list.params.max_decode_rows;
     const bool is_on_list = num_rows > 0 && is_decode == (blockIdx.x == 0);
-    keys[s] = is_on_list ? max_i32(op.context_lens[s], 0) : -1;
+    keys[s] = is_on_list ? op.context_lens[s] : -1;
   }
   sync_cta();
   i32 num_mine = 0;
@@ -203,7 +203,7 @@ DEVICE Splits splits_of(const Tile& tile, i32 max_size, bool is_deterministic) {
   const i32 length = tile.end - tile.begin;
   if (is_deterministic) {
     const i32 first = tile.begin / kAttentionSplitPositions;
-    const i32 count = length == 0 ? 1 : (tile.end - 1) / kAttentionSplitPositions - first + 1;
+    const i32 count = (tile.end - 1) / kAttentionSplitPositions - first + 1;  // 1 if end is 0
     return {first * kAttentionSplitPositions, kAttentionSplitPositions, count};
   }
   const i32 count = max_i32(divide_up(length, max_size), 1);

@@ -52,7 +52,6 @@ DEVICE i64 row_head_of(const PagedAttentionParams& op, const Unit& unit, i32 row
 }
 DEVICE attention_softmax::RowSpan span_of(const PagedAttentionParams& op, const Unit& unit,
                                           i32 row) {
-  if (row >= unit.num_rows) return {0, -1};
   const i32 position = position_of(unit, row);
   return {low_of(op, position), position};
 }

@@ -10,7 +10,7 @@ namespace attention_softmax {
 
 constexpr u32 kAllLanes = 0xffffffffu;
 
-// What a packed row sees: positions [low, position]; a row that is not there sees none.
+// What a packed row sees: positions [low, position].
 struct RowSpan {
   i32 low;
   i32 position;
@@ -113,7 +113,7 @@ DEVICE void normalise(State<kHeadDim>& state, f32 natural_factor, f32 (&lse)[2])
   for (i32 r = 0; r < 2; r++) {
     const f32 sum = sum_of_row(state.sum[r]);
     const f32 inverse = sum == 0.0f ? 0.0f : 1.0f / sum;
-    lse[r] = sum == 0.0f ? -kInfinity : fma_f32(state.max[r], natural_factor, log_f32(sum));
+    lse[r] = fma_f32(state.max[r], natural_factor, log_f32(sum));
 #pragma unroll
     for (i32 n = 0; n < kHeadDim / 8; n++) {
       state.out[n][2 * r] *= inverse;

@@ -49,14 +49,14 @@ struct HeadCache {
   i32 high;
 };
 
-// Blocks of positions [p, p + 8) and [p + 8, p + 16); 0 where none of them is read, so that no
-// entry past the context's last block is looked at.
+// Blocks of positions [p, p + 8) and [p + 8, p + 16); 0 from `high` on, so that no entry past the
+// context's last block is looked at.
 struct BlockPair {
   i32 first;
   i32 second;
 };
 DEVICE i32 block_of(const HeadCache& cache, i32 position) {
-  if (position >= cache.high || position + kBlockRows <= cache.low) return 0;
+  if (position >= cache.high) return 0;
   const i32 block = cache.table[position >> cache.block_shift];
   CU_ASSERT(block >= 0 && block < cache.num_blocks);
   return block;

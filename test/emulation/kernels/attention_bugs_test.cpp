@@ -23,10 +23,9 @@
 //   25  groups that are no power of two         takes any group
 //   27  the boundary tile is unmasked           attention_test: prefills a chunk ...
 //   28  V fetched from K's place                every test: V has strides of its own
-//   29  more shared memory than sm_86 has       fits the shared memory of sm_86
+//   29  more shared memory than sm_86 has       attention_op_test: fits the shared memory of sm_86
 //   30  sinks read past their end               takes any group: sinks are exactly num_heads long
 
-#include "../../../addon/cuda/attention_op.h"
 #include "attention_run.h"
 
 using namespace attention_case;
@@ -91,6 +90,7 @@ TEST("attention joins splits that a row does not see, and gives the lse of an un
     Shape shape;
     shape.group = 1;
     shape.window = window;
+    shape.with_lse = window != 1000;
     shape.num_kv_heads = 1;
     shape.sequences = {{60, 1050}};
     run_both(shape, random, {}, gpu_with(64));
@@ -131,6 +131,14 @@ TEST("attention takes negative scales and the scale 0") {
     run_both(shape, random);
   }
   // Every visible value weighs the same.
+  for (const f32 softcap : {0.0f, 5.0f}) {
+    Shape zero;
+    zero.content = Content::kLarge;
+    zero.softcap = softcap;
+    zero.scale = 0.0f;
+    zero.sequences = {{1, 130}, {20, 40}};
+    run_both(zero, random);
+  }
   Shape shape;
   shape.sequences = {{1, 130}};
   Values values(random, shape);
@@ -152,6 +160,7 @@ TEST("attention is right for any lengths in one configuration") {
     shape.num_kv_heads = 1 + turn % 2;
     shape.block_size = 32;
     shape.with_sinks = turn % 3 == 0;
+    shape.out_dtype = turn % 4 == 1 ? kF16 : turn % 4 == 2 ? kBF16 : kF32;
     i32 num_rows = 0;
     for (i32 s = 0; s < kSeqs; ++s) {
       const i32 edge = 32 * random.below(kMaxContext / 32) + random.below(3) - 1;
@@ -177,21 +186,24 @@ TEST("attention is right for any lengths in one configuration") {
 
 TEST("attention does not read what an earlier step left behind") {
   Random random = fresh(7);
-  for (const bool is_deterministic : {false, true}) {
-    EmulatedLauncher launcher(is_deterministic, gpu_with(16));
+  // Large counts, block ids and floats; negative ones and NaN. One SM takes splits in a row.
+  for (const auto& [is_deterministic, left, num_sms] :
+       {std::tuple(false, 0x7f, 16), {true, 0x7f, 16}, {false, 0xff, 1}, {true, 0xff, 1}}) {
+    EmulatedLauncher launcher(is_deterministic, gpu_with(num_sms));
     for (const cuda::Workspace purpose :
          {cuda::Workspace::kAttentionPlan, cuda::Workspace::kAttentionPartials}) {
       void* data = nullptr;
       constexpr size_t kBytes = 16 << 20;
       kv_fixture::check_ok(launcher.workspace(purpose, kBytes, &data));
-      std::memset(data, 0x7f, kBytes);  // large counts, block ids and floats
+      std::memset(data, left, kBytes);
     }
     // Large steps, whose plans lie there when the small ones run.
     const std::vector<std::vector<SequenceLens>> steps = {{{1, 1500}, {1, 700}, {33, 600}},
                                                           {{1, 3}},
                                                           {{1, 900}},
                                                           {{0, 0}, {2, 5}, {40, 40}},
-                                                          {{1, 1100}, {1, 1100}}};
+                                                          {{1, 1100}, {1, 1100}},
+                                                          {{66, 2117}, {40, 1500}}};
     for (const std::vector<SequenceLens>& sequences : steps) {
       Shape shape;
       shape.num_kv_heads = 1;
@@ -223,50 +235,9 @@ TEST("attention takes any group") {
     shape.group = group;
     shape.num_kv_heads = 1 + group % 2;
     shape.with_sinks = true;
+    shape.with_lse = group % 3 != 0;
+    shape.num_padding_rows = group % 2;
     shape.sequences = {{1, 90}, {3, 75}, {1, 16}};
     run_both(shape, random);
   }
-}
-
-TEST("attention fits the shared memory of sm_86") {
-  for (const i32 head_dim : {64, 80, 96, 128, 256}) {
-    for (const i32 bytes : {attention_decode_bytes(head_dim), attention_fixed_bytes(head_dim),
-                            attention_prefill_bytes(head_dim)}) {
-      CHECK(bytes + 2048 <= emulation::small_gpu().max_shared_bytes);
-    }
-  }
-}
-
-TEST("attention chooses kernels by rows, and refuses what it has none for") {
-  PagedAttentionParams params = {};
-  params.cache.block_size = 16;
-  params.cache.num_kv_heads = 2;
-  params.cache.head_dim = 64;
-  params.cache.dtype = kBF16;
-  params.num_heads = 8;
-  params.num_tokens = params.num_seqs = 32;
-  using cuda::AttentionRouting;
-  CHECK(cuda::choose_attention_routing(params) == AttentionRouting::kDecode);
-  params.num_tokens = 33;
-  CHECK(cuda::choose_attention_routing(params) == AttentionRouting::kBoth);
-  params.num_tokens = 4;
-  params.num_seqs = 1;
-  CHECK(cuda::choose_attention_routing(params) == AttentionRouting::kDecode);
-  params.num_heads = 34;
-  CHECK(cuda::choose_attention_routing(params) == AttentionRouting::kPrefill);
-
-  EmulatedLauncher launcher;
-  using kv_fixture::check_refused;
-  params.num_heads = 7;
-  check_refused(cuda::paged_attention(launcher, params), "ERR_NATIVE", "7 heads");
-  params.cache.head_dim = 72;
-  check_refused(cuda::paged_attention(launcher, params), "ERR_NATIVE", "known are 64, 80");
-  params.cache.head_dim = 64;
-  params.cache.block_size = 12;
-  check_refused(cuda::paged_attention(launcher, params), "ERR_NATIVE", "block_size 12");
-  params.cache.dtype = kF32;
-  check_refused(cuda::paged_attention(launcher, params), "ERR_UNSUPPORTED_DTYPE", "bf16, f16");
-  params.cache.dtype = kF16;
-  params.out_dtype = kI32;
-  check_refused(cuda::paged_attention(launcher, params), "ERR_UNSUPPORTED_DTYPE", "out is i32");
 }

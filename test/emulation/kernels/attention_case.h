@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "kv_fixture.h"
 
@@ -29,7 +30,7 @@ struct Shape {
   i32 block_size = 16;
   i32 window = -1;
   f32 softcap = 0.0f;
-  f32 scale = 0.0f;  // 0: 1 / sqrt(head_dim)
+  std::optional<f32> scale;  // 1 / sqrt(head_dim) without
   bool with_sinks = false;
   bool with_lse = true;
   Content content = Content::kEdges;
@@ -43,7 +44,7 @@ struct Shape {
     for (const SequenceLens& s : sequences) rows += s.query_len;
     return rows;
   }
-  f32 factor() const { return scale != 0.0f ? scale : 1.0f / std::sqrt(f32(head_dim)); }
+  f32 factor() const { return scale.value_or(1.0f / std::sqrt(f32(head_dim))); }
   // The lowest position that a row at `position` sees.
   i32 low(i32 position) const { return window < 0 || position < window ? 0 : position - window; }
   std::string text() const {

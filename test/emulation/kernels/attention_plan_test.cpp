@@ -204,4 +204,14 @@ TEST("a plan of attention splits a lone long context over all CTAs, an even batc
   even.query.assign(64, 1);
   even.context.assign(64, 4096);
   CHECK_EQUAL(plan(c, even).items[0].size(), size_t(64));
+  CHECK_EQUAL(plan(c, {{1}, {256}}).items[0].size(), size_t(2));  // of 128, the shortest
+}
+
+TEST("a plan of attention leaves contexts whole where one CTA has 2^33 positions") {
+  PlanCase c;
+  c.num_kv_heads = c.group = c.num_ctas = 1;
+  c.max_partials = 64;
+  for (const AttentionItem& item : plan(c, {{1 << 20}, {1 << 20}}).items[1]) {
+    CHECK_EQUAL(item.num_splits, 1);
+  }
 }

@@ -22,6 +22,7 @@ struct Placement {
   i64 first_block = 0;     // blocks before it are not used
   i64 pool_blocks = 0;     // 0: as many as are needed
   bool zero_pool = false;  // a pool too large to be filled with poison
+  i32 first_row = 0;       // of the first sequence; those before it are nobody's
 };
 
 struct Result {
@@ -156,12 +157,34 @@ inline std::vector<f32> queries_of(const Shape& shape, const Values& values) {
   return q;
 }
 
+// Rows of a step on the device, behind `first_row` others that are not touched.
+template <class T>
+class StepRows {
+ public:
+  StepRows(i32 first_row, size_t row_elems, const std::vector<T>& elems)
+      : offset_(size_t(first_row) * row_elems * sizeof(T)),
+        memory_(offset_ + elems.size() * sizeof(T)) {
+    memory_.upload(elems.data(), elems.size() * sizeof(T), offset_);
+  }
+  // Of row 0.
+  T* data() const { return reinterpret_cast<T*>(memory_.data()); }
+  std::vector<T> download() const {
+    std::vector<T> elems((memory_.bytes() - offset_) / sizeof(T));
+    std::memcpy(elems.data(), memory_.data() + offset_, elems.size() * sizeof(T));
+    return elems;
+  }
+
+ private:
+  const size_t offset_;
+  DeviceBytes memory_;
+};
+
 // Runs the op; outputs start as NaN, and must all be written.
 inline Result attend(cuda::Launcher& launcher, const Shape& shape, const Values& values,
                      const Placement& placement = {}) {
   Batch batch(shape, values, placement);
   const i32 num_seqs = i32(shape.sequences.size()) + shape.num_padding_seqs;
-  std::vector<i32> query_start = {0}, context_lens, table_rows;
+  std::vector<i32> query_start = {placement.first_row}, context_lens, table_rows;
   for (size_t s = 0; s < shape.sequences.size(); ++s) {
     query_start.push_back(query_start.back() + shape.sequences[s].query_len);
     context_lens.push_back(shape.sequences[s].context_len);
@@ -172,11 +195,15 @@ inline Result attend(cuda::Launcher& launcher, const Shape& shape, const Values&
     context_lens.push_back(0);
     table_rows.push_back(i32(shape.sequences.size()));
   }
-  const size_t num_elems =
-      size_t(shape.num_rows()) * size_t(shape.num_heads()) * size_t(shape.head_dim);
-  const DeviceArray<f32> q(queries_of(shape, values));
-  const DeviceFloats out(shape.out_dtype, num_elems, NAN);
-  const DeviceArray<f32> lse(size_t(shape.num_rows()) * size_t(shape.num_heads()), NAN);
+  const size_t heads = size_t(shape.num_heads());
+  const size_t elems = heads * size_t(shape.head_dim);
+  const std::vector<f32> nans(size_t(shape.num_rows()) * elems, NAN);
+  const i32 first_row = placement.first_row;
+  const StepRows<f32> q(first_row, elems, queries_of(shape, values));
+  const StepRows<u8> out(first_row, elems * elem_bytes(shape.out_dtype),
+                         FloatArray(shape.out_dtype, nans).bytes());
+  const StepRows<f32> lse(first_row, heads,
+                          {nans.begin(), nans.begin() + i64(heads) * shape.num_rows()});
   const DeviceArray<f32> sinks(values.sinks);
   const DeviceArray<i32> device_tables(batch.tables()), device_rows(table_rows),
       device_start(query_start), device_lens(context_lens);
@@ -194,7 +221,7 @@ inline Result attend(cuda::Launcher& launcher, const Shape& shape, const Values&
                                        .table_stride = batch.table_stride(),
                                        .num_table_rows = i32(shape.sequences.size()) + 1,
                                        .num_seqs = num_seqs,
-                                       .num_tokens = shape.num_rows(),
+                                       .num_tokens = first_row + shape.num_rows(),
                                        .num_heads = shape.num_heads(),
                                        .scale = shape.factor(),
                                        .softcap = shape.softcap,
@@ -202,8 +229,7 @@ inline Result attend(cuda::Launcher& launcher, const Shape& shape, const Values&
                                        .out_dtype = shape.out_dtype}));
   CHECK(batch.is_unchanged());
   Result result;
-  const u8* bytes = static_cast<const u8*>(out.data());
-  result.out.assign(bytes, bytes + num_elems * elem_bytes(shape.out_dtype));
+  result.out = out.download();
   if (shape.with_lse) result.lse = lse.download();
   return result;
 }
