@@ -27,7 +27,7 @@ struct BackendInfo {
   std::string isa;      // CPU: "portable" | "avx2" | "avx512" | "avx512bf16"
   std::string name;     // processor or GPU name
   int threads;
-  bool is_deterministic = true;         // the same bits whatever the batch (design, section 3)
+  bool is_deterministic = true;         // the same bits whatever the batch (docs/architecture.md)
   std::string compute_capability = {};  // "9.0"; empty on the CPU
   i64 memory_bytes = 0;                 // of the GPU, at most CudaOptions.max_bytes; 0 on the CPU
   i64 free_bytes = 0;                   // of these when the device was opened; 0 on the CPU

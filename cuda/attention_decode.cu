@@ -253,7 +253,7 @@ DEVICE void attend_unit_fixed(const AttentionRunParams& params, const Unit& unit
 // Order    tiles of 64 positions counted from 0, splits of 1,024 joined left to right
 // Math     as run()
 // Shared   attention_fixed_bytes(head_dim): 32 KiB at 128, 48 at 256
-// Source   design, section 3
+// Source   docs/architecture.md, on what keeps a hit from changing an answer
 template <class T, i32 kHeadDim>
 DEVICE void run_fixed(const AttentionRunParams& params) {
   if (params.clears_padding) attention_rows::clear_padding(params);

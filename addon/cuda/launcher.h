@@ -51,7 +51,7 @@ class Launcher {
   // out of memory, or when it had to grow while steps are being captured.
   virtual Status workspace(Workspace purpose, size_t bytes, void** data) = 0;
   virtual const GpuInfo& gpu() const = 0;
-  // Whether every result must follow the fixed order of arithmetic (design, section 3).
+  // Whether every result must follow the fixed order of arithmetic (docs/architecture.md).
   virtual bool is_deterministic() const = 0;
   // Queues the product by a library of the machine's; false where there is none, or where it does
   // not take this product: then nothing is queued. Its sums have an order of their own.
