@@ -1,5 +1,7 @@
 """Attention of PyTorch at the shapes of bench/gpu/shapes.json: what our kernels are compared with."""
 
+import inspect
+
 import torch
 import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -13,13 +15,23 @@ FLEX_PAGE = 128  # the page size that torch's PagedAttention is written for
 def decode_rows(shape: dict):
     """One row per peer and decode shape; a peer that cannot run gives a row that says why."""
     for case in shape["decode"]:
-        for name, run in (("varlen_attn, block table", _varlen), ("flex_attention, paged", _flex)):
+        peers = [("varlen_attn, block table", _varlen), ("varlen_attn, contiguous", _varlen_contiguous)]
+        if len(set(case["lengths"])) == 1:
+            peers.append(("SDPA flash, contiguous", _sdpa(SDPBackend.FLASH_ATTENTION)))
+            peers.append(("SDPA cuDNN, contiguous", _sdpa(SDPBackend.CUDNN_ATTENTION)))
+        for name, run in peers:
             yield _row("decode", name, case["name"], lambda: run(shape, case["lengths"], 1))
+
+
+def flex_rows(shape: dict):
+    """Those of the decode table that torch.compile takes its time for."""
+    for case in shape["decode"]:
+        yield _row("decode", "flex_attention, paged", case["name"], lambda: _flex(shape, case["lengths"], 1))
 
 
 def prefill_rows(shape: dict):
     for case in shape["prefill"]:
-        peers = [("varlen_attn, block table", _varlen)]
+        peers = [("varlen_attn, block table", _varlen), ("varlen_attn, contiguous", _varlen_contiguous)]
         if case["queryLen"] == case["contextLen"]:
             peers.append(("SDPA flash, contiguous", _sdpa(SDPBackend.FLASH_ATTENTION)))
             peers.append(("SDPA cuDNN, contiguous", _sdpa(SDPBackend.CUDNN_ATTENTION)))
@@ -64,18 +76,44 @@ def _varlen(shape: dict, lengths: list[int], query_len: int) -> dict:
     return _result(batches, [call_of(batch) for batch in batches]) | {"blockSize": batches[0].block_size}
 
 
+def _varlen_contiguous(shape: dict, lengths: list[int], query_len: int) -> dict:
+    """varlen_attn over K and V without gaps, which older versions of it take too."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    batches = _batches(shape, lengths, query_len, shape["blockSize"])
+    known = inspect.signature(varlen_attn).parameters
+    options = {"window_size": (-1, 0)} if "window_size" in known else {"is_causal": True}
+    if "enable_gqa" in known:
+        options["enable_gqa"] = True
+
+    def call_of(batch: PagedBatch):
+        place = batch.q.device
+        pairs = [batch.gathered(row) for row in range(len(lengths))]
+        keys, values = (torch.cat(parts) for parts in zip(*pairs))
+        q_starts = torch.arange(len(lengths) + 1, dtype=torch.int32, device=place) * query_len
+        k_starts = F.pad(torch.tensor(lengths, dtype=torch.int32, device=place).cumsum(0, dtype=torch.int32), (1, 0))
+        return lambda: varlen_attn(
+            batch.q, keys, values, q_starts, k_starts, query_len, max(lengths), **options
+        )
+
+    return _result(batches, [call_of(batch) for batch in batches])
+
+
 def _sdpa(backend: SDPBackend):
+    """Attention over sequences of one length, K and V of each without gaps."""
+
     def run(shape: dict, lengths: list[int], query_len: int) -> dict:
         batches = _batches(shape, lengths, query_len, shape["blockSize"])
 
         def call_of(batch: PagedBatch):
-            keys, values = (x.transpose(0, 1)[None].contiguous() for x in batch.gathered(0))
-            q = batch.q.transpose(0, 1)[None].contiguous()
+            pairs = [batch.gathered(row) for row in range(len(lengths))]
+            keys, values = (torch.stack(parts).transpose(1, 2).contiguous() for parts in zip(*pairs))
+            q = batch.q.view(len(lengths), query_len, *batch.q.shape[1:]).transpose(1, 2).contiguous()
 
             def call():
                 with sdpa_kernel(backend):
-                    out = F.scaled_dot_product_attention(q, keys, values, is_causal=True, enable_gqa=True)
-                return out[0].transpose(0, 1)
+                    out = F.scaled_dot_product_attention(q, keys, values, is_causal=query_len > 1, enable_gqa=True)
+                return out.transpose(1, 2).flatten(0, 1)
 
             return call
 

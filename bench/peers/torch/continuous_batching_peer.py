@@ -35,7 +35,7 @@ def _run(is_rehearsal: bool, num_prompts: int, prompt_len: int, max_new: int) ->
     from transformers import GenerationConfig
 
     model = _model(is_rehearsal)
-    model.set_attn_implementation("sdpa_paged" if device().type == "cuda" else "sdpa")
+    model.set_attn_implementation("sdpa")
     generator = torch.Generator().manual_seed(7)
     prompts = [torch.randint(5, model.config.vocab_size, (prompt_len,), generator=generator).tolist() for _ in range(num_prompts)]
     config = GenerationConfig(max_new_tokens=max_new, do_sample=False, eos_token_id=None, pad_token_id=0)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from attention_peers import decode_rows, prefill_rows
+from attention_peers import decode_rows, flex_rows, prefill_rows
 from continuous_batching_peer import end_to_end_rows
 from matmul_peers import ceiling_rows, matmul_rows
 from timing import device
@@ -21,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rehearse", action="store_true")
-    parser.add_argument("--only", help="one table: ceiling, decode, prefill, matmul, end to end")
+    parser.add_argument("--only", help="one table: ceiling, decode, prefill, matmul, flex, end to end")
     args = parser.parse_args()
     shape = json.loads(SHAPES.read_text())["rehearsal" if args.rehearse else "full"]
     tables = {
@@ -29,6 +29,7 @@ def main() -> None:
         "decode": lambda: decode_rows(shape),
         "prefill": lambda: prefill_rows(shape),
         "matmul": lambda: matmul_rows(shape),
+        "flex": lambda: flex_rows(shape),
         "end to end": lambda: end_to_end_rows(args.rehearse),
     }
     machine = torch.cuda.get_device_name() if device().type == "cuda" else "no GPU"
