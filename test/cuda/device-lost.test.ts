@@ -6,6 +6,7 @@ import { DeviceExecutor } from '../../lib/engine/index.js';
 import { CudaError, type EngineError } from '../../lib/errors.js';
 import { loadModel } from '../../lib/model/index.js';
 import { type DeviceEngine, tinyCheckpoint } from '../engine/device-engine.js';
+import { greedy } from '../engine/harness.js';
 import { deterministic, failCall, fast, resetEmulatedGpu } from './emulated-gpu.js';
 import { Engines } from './engines.js';
 
@@ -122,6 +123,29 @@ describe('a failure that passes', () => {
     await engines.expectAsAlone(prompts[2], await runs[2]);
     await engines.expectAsAlone(prompts[0], await client.runOne(prompts[0], { maxTokens: 12 }));
   });
+});
+
+test('a copy to the GPU that fails fails who needs it, whichever copy it is', async () => {
+  const prompt = promptOf(9);
+  const sampling = { ...greedy, temperature: 1, seed: 5n, presencePenalty: 0.5 };
+  const answer = async ({ client }: DeviceEngine) =>
+    client.runOne(prompt, { maxTokens: 4, sampling });
+  const right = await answer(await engines.open());
+  await engines.closeAll();
+  let numFailed = 0;
+  for (let isAnswered = false; !isAnswered; ) {
+    failCall('cuMemcpyHtoDAsync_v2', numFailed + 1, 'invalidValue');
+    try {
+      const engine = await engines.open();
+      expect((await answer(engine)).tokens).toEqual(right.tokens);
+      isAnswered = true;
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'ERR_CUDA', call: 'cuMemcpyHtoDAsync' });
+      numFailed++;
+    }
+    await engines.closeAll();
+  }
+  expect(numFailed).toBeGreaterThan(20);
 });
 
 describe('a GPU without memory', () => {
