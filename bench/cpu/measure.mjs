@@ -67,11 +67,12 @@ export function compareFirstSteps(ours, peers) {
   };
 }
 
-/** Both compute the same: proven before anything is timed. */
+/** Both compute the same: proven before anything is timed. Warms both. */
 async function checkFirstStep(ours, peer) {
   const prompt = { promptLen: 64, seed: 7 };
-  const steps = [await ours.call('firstStep', prompt), await peer.call('firstStep', prompt)];
-  const comparison = compareFirstSteps(...steps);
+  const step = await ours.call('firstStep', prompt);
+  if (peer === undefined) return undefined;
+  const comparison = compareFirstSteps(step, await peer.call('firstStep', prompt));
   if (comparison.numShared < comparison.numCompared / 2) {
     throw new Error(`the peer computes something else: ${JSON.stringify(comparison)}`);
   }
@@ -123,7 +124,7 @@ export async function measureRows(setting, { rows, numRounds, hasPeer }) {
   const peer = hasPeer ? await startPeer(setting, weights) : undefined;
   try {
     const engines = [{ name: 'ours', ...ours }, ...(peer ? [{ name: 'peer', ...peer }] : [])];
-    const firstStep = peer && (await checkFirstStep(ours.child, peer.child));
+    const firstStep = await checkFirstStep(ours.child, peer?.child);
     const figures = new Map(rows.map((row) => [row, { ours: [], peer: [] }]));
     const ceilingRounds = [];
     for (let round = 0; round < numRounds; round++) {

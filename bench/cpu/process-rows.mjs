@@ -23,7 +23,7 @@ export async function measureMemory(setting, { isQuick, hasPeer }) {
   const pool = { kvTokens: numSeqs * contextLen, contextLen };
   const peak = async ({ child }) => {
     try {
-      await child.call('decode', streams);
+      await child.call('fill', streams);
       return await child.call('peakRss');
     } finally {
       await child.stop();

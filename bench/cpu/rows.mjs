@@ -124,6 +124,8 @@ function cachedPrefillRow(promptLen, numNew, prefillName) {
       const text = `${numNew} tokens at prefill speed + 5 ms`;
       const goal = limitMs === undefined ? text : `${text}: ${limitMs.toFixed(0)} ms`;
       return {
+        ceiling: undefined,
+        share: undefined,
         gate: atLeast('', ratio, 20, (number) => `${number} × sooner`),
         goal: { text: goal, isMet: limitMs === undefined ? undefined : ours <= limitMs },
       };

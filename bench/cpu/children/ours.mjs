@@ -32,12 +32,12 @@ async function arrivals(prompt, maxTokens) {
   return result;
 }
 
-/** Tokens per second of sequences that decode together after prompts already computed. */
-async function decode({ numSeqs, promptLen, numTokens }) {
+/** Sequences that decode together after prompts already computed; gives when their tokens came. */
+async function decodeTogether({ numSeqs, promptLen, numTokens }) {
   const { vocabSize } = llm.info;
   const prompts = Array.from({ length: numSeqs }, (_, i) => makePrompt(promptLen, vocabSize, i));
   for (const prompt of prompts) await llm.generate(prompt, { ...greedy, maxTokens: 1 });
-  return commonRate(await Promise.all(prompts.map((prompt) => arrivals(prompt, numTokens))));
+  return Promise.all(prompts.map((prompt) => arrivals(prompt, numTokens)));
 }
 
 /** Milliseconds to the first token of a prompt whose beginning another user sent. */
@@ -75,7 +75,8 @@ function readFile({ path }) {
 answerWith({
   open,
   prefill,
-  decode,
+  decode: async (args) => commonRate(await decodeTogether(args)),
+  fill: async (args) => (await decodeTogether(args)).length,
   prefillCached,
   firstStep,
   readFile,

@@ -80,13 +80,13 @@ async function arrivals(sequence, lastToken, numTokens) {
   return result;
 }
 
-/** Tokens per second of sequences that decode together after prompts already computed. */
-async function decode({ numSeqs, promptLen, numTokens }) {
+/** Sequences that decode together after prompts already computed; gives when their tokens came. */
+async function decodeTogether({ numSeqs, promptLen, numTokens }) {
   const sequences = await sequencesFor(numSeqs, promptLen);
   const prompts = sequences.map((_, i) => promptOf(promptLen, i));
   for (const [i, sequence] of sequences.entries()) await prime(sequence, prompts[i]);
   const streams = sequences.map((sequence, i) => arrivals(sequence, prompts[i].at(-1), numTokens));
-  return commonRate(await Promise.all(streams));
+  return Promise.all(streams);
 }
 
 /** Milliseconds to the first token of a prompt whose beginning another sequence has. */
@@ -117,7 +117,8 @@ async function firstStep({ promptLen, seed }) {
 answerWith({
   open,
   prefill,
-  decode,
+  decode: async (args) => commonRate(await decodeTogether(args)),
+  fill: async (args) => (await decodeTogether(args)).length,
   prefillCached,
   firstStep,
   peakRss: () => peakRssBytes(),

@@ -6,6 +6,8 @@
 /** Prime, so that the rows of no matrix repeat before the pool was walked once per row length. */
 const poolLen = 4_194_301;
 
+// A global is slow to reach from the realm that jest runs tests in.
+const { imul } = Math;
 const pools = new Map();
 const value = new Float32Array(1);
 const bits = new Uint32Array(value.buffer);
@@ -28,18 +30,18 @@ function poolOf(center, spread) {
   const found = pools.get(key);
   if (found) return found;
   const reach = spread * Math.sqrt(3);
-  let state = 1;
-  const pool = Uint16Array.from({ length: poolLen }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return toBf16Bits(center + (state / 2 ** 31 - 1) * reach);
-  });
+  const pool = new Uint16Array(poolLen);
+  for (let i = 0, state = 1; i < poolLen; i++) {
+    state = (imul(state, 1664525) + 1013904223) >>> 0;
+    pool[i] = toBf16Bits(center + (state / 2147483648 - 1) * reach);
+  }
   pools.set(key, pool);
   return pool;
 }
 
 function startOf(name) {
   let hash = 0x811c9dc5; // FNV-1a
-  for (const char of name) hash = Math.imul(hash ^ char.charCodeAt(0), 0x01000193) >>> 0;
+  for (const char of name) hash = imul(hash ^ char.charCodeAt(0), 0x01000193) >>> 0;
   return hash % poolLen;
 }
 
