@@ -218,6 +218,33 @@ TEST("attention does not read what an earlier step left behind") {
   }
 }
 
+namespace {
+
+// Many short sequences on one SM: each CTA runs units one after the other, of contexts whose last
+// copies end in any slot of the ring.
+void run_units_in_a_row(i32 head_dim) {
+  Random random = fresh(8);
+  for (const bool is_deterministic : {false, true}) {
+    EmulatedLauncher launcher(is_deterministic, gpu_with(1));
+    for (const SequenceLens& lens : {SequenceLens{1, 40}, {40, 40}, {70, 190}}) {
+      Shape shape;
+      shape.head_dim = head_dim;
+      shape.num_kv_heads = 1;
+      shape.sequences = std::vector<SequenceLens>(12, lens);
+      const check::Case scope(shape.text());
+      const Values values(random, shape);
+      const Result result = attend(launcher, shape, values);
+      check_result(shape, values, result, launcher.last_kernel());
+    }
+  }
+}
+
+}  // namespace
+
+TEST("attention runs units in a row through one ring, head_dim 64") { run_units_in_a_row(64); }
+
+TEST("attention runs units in a row through one ring, head_dim 256") { run_units_in_a_row(256); }
+
 TEST("attention sees window positions before its own, not one more") {
   Random random = fresh(8);
   for (const i32 window : {0, 1, 15, 16, 63, 64, 65, 100}) {
