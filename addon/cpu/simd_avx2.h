@@ -64,6 +64,12 @@ PA_INLINE VecI shift_right_signed(VecI a) {
   return {_mm256_srai_epi32(a.low, kBits), _mm256_srai_epi32(a.high, kBits)};
 }
 
+PA_INLINE Vec to_float(VecI a) { return {_mm256_cvtepi32_ps(a.low), _mm256_cvtepi32_ps(a.high)}; }
+PA_INLINE VecI add_pair_products(VecI acc, VecI a, VecI b) {
+  return {_mm256_add_epi32(acc.low, _mm256_madd_epi16(a.low, b.low)),
+          _mm256_add_epi32(acc.high, _mm256_madd_epi16(a.high, b.high))};
+}
+
 PA_INLINE Vec fma(Vec a, Vec b, Vec c) {
   return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
 }

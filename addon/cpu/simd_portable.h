@@ -63,6 +63,21 @@ PA_INLINE VecI shift_right_signed(VecI a) {
   PA_EACH_QUAD(VecI, a.q[i] >> kBits);
 }
 
+// Each lane as f32; exact below 2^24.
+PA_INLINE Vec to_float(VecI a) { PA_EACH_QUAD(Vec, (__builtin_convertvector(a.q[i], Quad))); }
+
+// acc + the two products of a lane's i16 halves.
+#if defined(__SSE2__)
+PA_INLINE VecI add_pair_products(VecI acc, VecI a, VecI b) {
+  PA_EACH_QUAD(VecI, acc.q[i] + (QuadI)_mm_madd_epi16((__m128i)a.q[i], (__m128i)b.q[i]));
+}
+#else
+PA_INLINE VecI add_pair_products(VecI acc, VecI a, VecI b) {
+  PA_EACH_QUAD(VecI, acc.q[i] + ((a.q[i] << 16) >> 16) * ((b.q[i] << 16) >> 16) +
+                         (a.q[i] >> 16) * (b.q[i] >> 16));
+}
+#endif
+
 #if defined(__SSE2__) && !defined(__FMA__)
 // Two lanes of a * b + c, rounded once. The product is exact in double; the sum is rounded to odd
 // (Boldo and Melquiond 2008), after which rounding to f32 is as if from the exact value.
