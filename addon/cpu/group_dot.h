@@ -36,13 +36,20 @@ struct RowGroup {
   i32 start;  // -zero_point * sum of the elements
 };
 
-PA_INLINE void set_quad(RowGroup* group, i32 quad, const i32* q) {
+// The 32 elements, each in [-127, 127].
+PA_INLINE void set_elements(RowGroup* group, VecI low, VecI high) {
 #if PA_ISA_LEVEL >= 3
-  group->quads[quad] = i32(u32(q[0] & 0xff) | u32(q[1] & 0xff) << 8 | u32(q[2] & 0xff) << 16 |
-                           u32(q[3] & 0xff) << 24);
+  store_low_bytes(group->quads, low);
+  store_low_bytes(group->quads + kQuadsPerGroup / 2, high);
 #else
-  group->quads[quad][0] = i32(u32(q[0] & 0xffff) | u32(q[2]) << 16);
-  group->quads[quad][1] = i32(u32(q[1] & 0xffff) | u32(q[3]) << 16);
+  i32 q[kGroupElems];
+  memcpy(q, &low, sizeof(low));
+  memcpy(q + kLanes, &high, sizeof(high));
+  for (i32 quad = 0; quad < kQuadsPerGroup; ++quad) {
+    const i32* const four = q + quad * 4;
+    group->quads[quad][0] = i32(u32(four[0] & 0xffff) | u32(four[2]) << 16);
+    group->quads[quad][1] = i32(u32(four[1] & 0xffff) | u32(four[3]) << 16);
+  }
 #endif
 }
 

@@ -39,11 +39,18 @@ struct Scale {
 };
 
 Scale scale_of(const Group& group, DType dtype) {
-  const GroupRange range = range_of(group);
-  if (!range.is_finite) return {kF16NaN, 0.0f};
-  const f32 far = range.max > 0.0f - range.min ? range.max : range.min;
-  const f32 exact = dtype == kInt8 ? max_magnitude(range) / 127.0f : far / -8.0f;
+  const i32 bits = max_magnitude_bits(group);
+  if (bits >= kInfinityBits) return {kF16NaN, 0.0f};
+  const f32 magnitude = float_of(bits);
+  // -8 stands for the farthest weight, so a positive one makes the scale negative.
+  const bool has_negative =
+      reduce_max(max_or_second(zero() - group.low, zero() - group.high)) == magnitude;
+  const f32 exact = dtype == kInt8 ? magnitude / 127.0f : magnitude / (has_negative ? 8.0f : -8.0f);
   return {f16_of(exact), first_lane(round_to_f16(broadcast(exact)))};
+}
+
+VecI round_clamped(Vec x, Vec inverse, f32 least, f32 most) {
+  return round_to_int(min_or_second(max_or_second(x * inverse, broadcast(least)), broadcast(most)));
 }
 
 void quantize_group(u8* data, u16* scales, DType dtype, i32 lane, const Group& group) {
@@ -51,11 +58,10 @@ void quantize_group(u8* data, u16* scales, DType dtype, i32 lane, const Group& g
   const Vec inverse = broadcast(inverse_of(scale.value));
   const f32 least = dtype == kInt8 ? -127.0f : -8.0f;
   const f32 most = dtype == kInt8 ? 127.0f : 7.0f;
-  const bool is_zero = scale.value == 0.0f;
-  i32 q[kGroupElems] = {};
-  if (!is_zero) {
-    store_ints(q, round_clamped(group.low, inverse, least, most));
-    store_ints(q + kLanes, round_clamped(group.high, inverse, least, most));
+  u8 q[kGroupElems] = {};
+  if (scale.value != 0.0f) {
+    store_low_bytes(q, round_clamped(group.low, inverse, least, most));
+    store_low_bytes(q + kLanes, round_clamped(group.high, inverse, least, most));
   }
   memcpy(scales + lane, &scale.bits, sizeof(scale.bits));
 

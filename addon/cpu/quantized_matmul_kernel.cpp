@@ -25,19 +25,18 @@ void quantize_row_group(RowGroup* to, const f32* x, i32 count, i32 zero_point) {
   const Group group = {
       is_whole || count >= kLanes ? load(x) : load_partial(x, count),
       is_whole ? load(x + kLanes) : load_partial(x + kLanes, count > kLanes ? count - kLanes : 0)};
-  const GroupRange range = range_of(group);
-  const f32 scale = range.is_finite ? max_magnitude(range) / 127.0f : 0.0f;
+  const i32 bits = max_magnitude_bits(group);
+  const bool is_finite = bits < kInfinityBits;
+  const f32 scale = is_finite ? float_of(bits) / 127.0f : 0.0f;
   const Vec inverse = broadcast(inverse_of(scale));
-  i32 q[kGroupElems] = {};
+  VecI low = broadcast_int(0), high = low;
   if (scale != 0.0f) {
-    store_ints(q, round_scaled(group.low, inverse));
-    store_ints(q + kLanes, round_scaled(group.high, inverse));
+    low = round_to_int(group.low * inverse);
+    high = round_to_int(group.high * inverse);
   }
-  i32 sum = 0;
-  for (i32 i = 0; i < kGroupElems; ++i) sum += q[i];
-  for (i32 quad = 0; quad < kQuadsPerGroup; ++quad) set_quad(to, quad, q + quad * 4);
-  to->scale = range.is_finite ? scale : __builtin_nanf("");
-  to->start = -zero_point * sum;
+  set_elements(to, low, high);
+  to->scale = is_finite ? scale : __builtin_nanf("");
+  to->start = -zero_point * reduce_add(low + high);
 }
 
 // Panels [first_panel, + num_panels), of which there are one or two, times every tile of the task.

@@ -43,6 +43,12 @@ PA_INLINE VecI shift_right_signed(VecI a) {
   return {_mm512_srai_epi32(a.v, kBits)};
 }
 
+PA_INLINE VecI max(VecI a, VecI b) { return {_mm512_max_epi32(a.v, b.v)}; }
+PA_INLINE i32 reduce_max(VecI a) { return _mm512_reduce_max_epi32(a.v); }
+PA_INLINE i32 reduce_add(VecI a) { return _mm512_reduce_add_epi32(a.v); }
+PA_INLINE void store_low_bytes(void* to, VecI a) {
+  _mm_storeu_si128(static_cast<__m128i*>(to), _mm512_cvtepi32_epi8(a.v));
+}
 PA_INLINE Vec to_float(VecI a) { return {_mm512_cvtepi32_ps(a.v)}; }
 PA_INLINE VecI add_pair_products(VecI acc, VecI a, VecI b) {
   return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(a.v, b.v))};

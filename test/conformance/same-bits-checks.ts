@@ -1,5 +1,5 @@
-import type { Device } from '../../lib/device/index.js';
-import type { FloatDType } from '../reference/dtype.js';
+import type { Device, WeightDType } from '../../lib/device/index.js';
+import { isQuantized } from '../reference/quantized.js';
 import { expectSameBits } from './compare.js';
 import { inScope } from './device-scope.js';
 import { Random } from './random.js';
@@ -15,7 +15,7 @@ export const nameOf = ({ info }: Device) => `${info.backend}/${info.isa}, ${info
  */
 export async function expectRowsAlone(
   devices: readonly Device[],
-  dtype: FloatDType,
+  dtype: WeightDType,
   seed: number,
 ): Promise<void> {
   const random = new Random(seed, `rows/${dtype}`);
@@ -26,7 +26,7 @@ export async function expectRowsAlone(
     inScope(device, async (scope) => {
       await device.ops.matmul({
         out: await scope.output('out', 'f32', [rows.length / inDim, outDim]),
-        x: scope.floats(dtype, [rows.length / inDim, inDim], rows),
+        x: scope.floats(isQuantized(dtype) ? 'f32' : dtype, [rows.length / inDim, inDim], rows),
         weight: await scope.weight({ dtype, inDim, partRows: [outDim], values }),
       });
     });

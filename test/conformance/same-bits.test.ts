@@ -70,7 +70,9 @@ describe(`every instruction set and number of threads gives the same bits (PA_SE
 describe(`a row of a product is the same alone and among others (PA_SEED=${seed})`, () => {
   const devices = openDevices(isas.map((isa) => ({ isa, threads: 2 })));
 
-  test.each(dtypes)('matmul, %s', (dtype) => expectRowsAlone(devices, dtype, seed));
+  test.each([...dtypes, 'int8', 'int4'] as const)('matmul, %s', (dtype) =>
+    expectRowsAlone(devices, dtype, seed),
+  );
 });
 
 describe(`a row of attention is the same in every arrangement (PA_SEED=${seed})`, () => {
