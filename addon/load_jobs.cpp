@@ -17,9 +17,8 @@ Status LoadWeightJob::run(Engine& engine) {
   for (const StoredRows& stored : rows_) {
     const void* data = stored.file ? stored.file->data() + stored.offset : nullptr;
     if (stored.buffer) {
-      if (stored.buffer->data == nullptr) {
-        return Status::error("ERR_OUT_OF_MEMORY", "a source tensor was never allocated");
-      }
+      status = stored.buffer->check();
+      if (!status.is_ok()) return status;
       const size_t bytes = static_cast<size_t>(stored.out_dim) * static_cast<size_t>(in_dim_) *
                            dtype_bytes(stored.dtype);
       copies.emplace_back(bytes);

@@ -7,12 +7,24 @@ Buffer::~Buffer() {
   if (data != nullptr) memory->release(data);
 }
 
+Status Buffer::check() const {
+  if (data != nullptr || bytes == 0) return Status::ok();
+  if (!refusal.is_ok()) return refusal;
+  return Status::error("ERR_OUT_OF_MEMORY",
+                       "a tensor of " + std::to_string(bytes) + " bytes was never allocated");
+}
+
 std::shared_ptr<Buffer> Memory::reserve(size_t bytes, MemoryKind kind) {
   return std::make_shared<Buffer>(shared_from_this(), bytes, kind);
 }
 
 Status Memory::allocate(Buffer& buffer) {
   if (buffer.data != nullptr || buffer.bytes == 0) return Status::ok();
+  buffer.refusal = find_memory(buffer);
+  return buffer.refusal;
+}
+
+Status Memory::find_memory(Buffer& buffer) {
   const bool is_host = buffer.kind == MemoryKind::kHost;
   void* data = is_host ? backend_->allocate_host(buffer.bytes)
                        : backend_->allocate(buffer.bytes, buffer.kind == MemoryKind::kHuge);

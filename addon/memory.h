@@ -27,10 +27,14 @@ struct Buffer {
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
 
+  // Ok where `data` can be used; else why there is none.
+  Status check() const;
+
   const std::shared_ptr<Memory> memory;
   const size_t bytes;
   const MemoryKind kind;
   void* data = nullptr;
+  Status refusal;  // of the allocation, where that failed
 };
 
 // Invariant: live_ has exactly the allocations that were not given back to the backend, and
@@ -42,7 +46,8 @@ class Memory : public std::enable_shared_from_this<Memory> {
   // Any thread. A buffer that has no memory yet.
   std::shared_ptr<Buffer> reserve(size_t bytes, MemoryKind kind = MemoryKind::kDevice);
 
-  // Engine thread. Gives a reserved buffer its memory, zeroed.
+  // Engine thread. Gives a reserved buffer its memory, zeroed; where there is none, the buffer keeps
+  // the reason.
   Status allocate(Buffer& buffer);
   // Engine thread. Gives back what was released since the last call.
   void collect();
@@ -58,6 +63,7 @@ class Memory : public std::enable_shared_from_this<Memory> {
   u64 buffers_collected() const { return buffers_collected_; }
 
  private:
+  Status find_memory(Buffer& buffer);
   struct Allocation {
     void* data;
     size_t bytes;

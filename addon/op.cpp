@@ -26,11 +26,8 @@ i32 StepExtents::of(Rows rows) const {
 Status Op::bind() {
   u8* const fields = std::visit([](auto& p) { return reinterpret_cast<u8*>(&p); }, params);
   for (const Binding& binding : bindings) {
-    if (binding.buffer->data == nullptr && binding.buffer->bytes > 0) {
-      return Status::error("ERR_OUT_OF_MEMORY", std::string(op_name(kind)) + ": a tensor of " +
-                                                    std::to_string(binding.buffer->bytes) +
-                                                    " bytes could not be allocated");
-    }
+    const Status status = binding.buffer->check();
+    if (!status.is_ok()) return status.with_message(op_name(kind) + (": " + status.message()));
     const void* pointer = static_cast<u8*>(binding.buffer->data) + binding.offset;
     std::memcpy(fields + binding.field, static_cast<const void*>(&pointer), sizeof pointer);
   }

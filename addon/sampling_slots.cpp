@@ -61,7 +61,8 @@ Status SamplingSlots::set(Backend& backend, i32 index, const SlotSetting& settin
   }
   u8* const destination =
       static_cast<u8*>(views_->data) + static_cast<size_t>(index) * sizeof(SamplingSlotView);
-  return backend.upload(destination, &view, sizeof view);
+  slot.status = backend.upload(destination, &view, sizeof view);
+  return slot.status;
 }
 
 Status SamplingSlots::draw(Backend& backend, SampleParams params, const i32* row_slots) {

@@ -92,19 +92,19 @@ export function lineChart({ title, xLabel, series }) {
 /**
  * A chart of horizontal bars with their values written beside them.
  *
- * @param chart `{ title, bars: [{ name, value, label }] }`
+ * @param chart `{ title, bars: [{ name, value, label, hue }] }`; hue 0 to 2, by default in turn
  * @returns the SVG document
  */
 export function barChart({ title, bars }) {
   const [width, rowHeight, left] = [640, 34, 200];
   const height = 44 + bars.length * rowHeight;
   const longest = Math.max(...bars.map(({ value }) => value));
-  const rows = bars.map(({ name, value, label }, i) => {
+  const rows = bars.map(({ name, value, label, hue }, i) => {
     const y = 40 + i * rowHeight;
     const length = Math.max(2, ((width - left - 130) * value) / longest);
     return (
       text(left - 10, y + 17, name, { anchor: 'end' }) +
-      `<rect x="${left}" y="${y + 3}" width="${length.toFixed(1)}" height="20" rx="3" fill="${hues[i % hues.length]}"/>` +
+      `<rect x="${left}" y="${y + 3}" width="${length.toFixed(1)}" height="20" rx="3" fill="${hues[hue ?? i % hues.length]}"/>` +
       text(left + length + 8, y + 17, label)
     );
   });

@@ -3,10 +3,11 @@
 // tests, the addon, the kernels, the benchmark and its peers, the recall model and what they need from
 // npm.
 //
-//   node tools/pack-gpu.mjs [--as-built | --arch sm_90a --cuda 13 …]
+//   node tools/pack-gpu.mjs [--as-built | --rehearsal | --arch sm_90a --cuda 13 …]
 //
 // The arguments go to tools/build-payloads.mjs; without any, it builds what a release has. --as-built
-// takes the payloads that stand in prebuilds/.
+// takes the payloads that stand in prebuilds/; --rehearsal too, and does without any: the emulated driver
+// brings its own.
 //
 // Writes build/paged-attention-gpu.tar.gz; there: tar xzf it, ./paged-attention-gpu/run-all.
 
@@ -113,7 +114,7 @@ function copySources() {
   copy('examples');
   copy('bench/gpu.mjs');
   copy('bench/gpu', (path) => !/bench\/gpu\/native(\/|$)/.test(path));
-  copy('bench/peers', (path) => !path.includes('__pycache__'));
+  copy('bench/peers/torch', (path) => !path.includes('__pycache__'));
   copy('tools/recall-model', (path) => !path.endsWith('.py'));
   copy('tools/gpu-bundle');
   copyTests(bundle);
@@ -130,7 +131,9 @@ function copySources() {
 }
 
 const choice = process.argv.length > 2 ? process.argv.slice(2) : ['--release'];
-if (choice[0] !== '--as-built') run(process.execPath, ['tools/build-payloads.mjs', ...choice]);
+const isForRehearsal = choice[0] === '--rehearsal';
+if (!isForRehearsal && choice[0] !== '--as-built')
+  run(process.execPath, ['tools/build-payloads.mjs', ...choice]);
 rmSync(bundle, { recursive: true, force: true });
 mkdirSync(join(bundle, 'bin'), { recursive: true });
 cpSync(prepareNode(), join(bundle, 'bin/node'));
@@ -139,9 +142,11 @@ copyAddon();
 copyBenchmark();
 copySources();
 const payloads = copyPayloads();
-if (payloads.length === 0) fail('no payload has the stamp of the addon: npm run build:addon');
+if (payloads.length === 0 && !isForRehearsal) {
+  fail('no payload has the stamp of the addon: npm run build:addon');
+}
 run('tar', ['czf', archive, '-C', join(root, 'build'), name]);
 const mebibytes = statSync(archive).size / 2 ** 20;
-process.stdout.write(`pack: ${payloads.join('; ')}\n`);
+process.stdout.write(`pack: ${payloads.join('; ') || 'no kernels: for a rehearsal only'}\n`);
 process.stdout.write(`pack: build/${name}.tar.gz, ${mebibytes.toFixed(1)} MiB\n`);
 if (mebibytes > maxMebibytes) fail(`it must not be larger than ${maxMebibytes} MiB`);

@@ -131,15 +131,18 @@ async function uploadRopeTables(
   contextLen: number,
   owned: Freeable[],
 ): Promise<Pick<ForwardModel, 'rope' | 'identityRope'>> {
-  const upload = (data: Float32Array): Tensor<'f32'> => {
-    const tensor = device.tensor({ dtype: 'f32', shape: [contextLen, rope.rotaryDim], data });
+  const upload = async (data: Float32Array): Promise<Tensor<'f32'>> => {
+    const tensor = device.tensor({ dtype: 'f32', shape: [contextLen, rope.rotaryDim] });
     owned.push(tensor);
+    await tensor.write(data);
     return tensor;
   };
   const skipsRope = layers.some((layer) => !layer.hasRope);
   return {
-    rope: upload(await ropeTable(rope, contextLen)),
-    identityRope: skipsRope ? upload(identityRopeTable(rope.rotaryDim, contextLen)) : undefined,
+    rope: await upload(await ropeTable(rope, contextLen)),
+    identityRope: skipsRope
+      ? await upload(identityRopeTable(rope.rotaryDim, contextLen))
+      : undefined,
   };
 }
 

@@ -70,7 +70,7 @@ export async function loadWeights(
   const embedding = await loader.loadMatrix(plan.embedding);
   const layers: LayerWeights[] = [];
   for (const layer of plan.layers) layers.push(await loader.loadLayer(layer));
-  const finalNorm = loader.loadVector(plan.finalNorm);
+  const finalNorm = await loader.loadVector(plan.finalNorm);
   const lmHead = plan.lmHead ? await loader.loadMatrix(plan.lmHead) : embedding;
   return { embedding, layers, finalNorm, lmHead };
 }
@@ -86,18 +86,18 @@ class WeightLoader {
 
   async loadLayer(plan: LayerPlan): Promise<LayerWeights> {
     return {
-      inputNorm: this.loadVector(plan.inputNorm),
+      inputNorm: await this.loadVector(plan.inputNorm),
       qkv: await this.loadMatrix(plan.qkv),
-      qkvBias: this.loadOptional(plan.qkvBias),
-      qNorm: this.loadOptional(plan.qNorm),
-      kNorm: this.loadOptional(plan.kNorm),
+      qkvBias: await this.loadOptional(plan.qkvBias),
+      qNorm: await this.loadOptional(plan.qNorm),
+      kNorm: await this.loadOptional(plan.kNorm),
       attentionOut: await this.loadMatrix(plan.attentionOut),
-      attentionOutBias: this.loadOptional(plan.attentionOutBias),
-      postAttentionNorm: this.loadVector(plan.postAttentionNorm),
+      attentionOutBias: await this.loadOptional(plan.attentionOutBias),
+      postAttentionNorm: await this.loadVector(plan.postAttentionNorm),
       gateUp: await this.loadMatrix(plan.gateUp),
-      gateUpBias: this.loadOptional(plan.gateUpBias),
+      gateUpBias: await this.loadOptional(plan.gateUpBias),
       down: await this.loadMatrix(plan.down),
-      downBias: this.loadOptional(plan.downBias),
+      downBias: await this.loadOptional(plan.downBias),
     };
   }
 
@@ -115,7 +115,7 @@ class WeightLoader {
   }
 
   /** Norm weights and biases: a few kilobytes, so they are widened here and uploaded as one. */
-  loadVector({ parts }: VectorPlan): Tensor<'f32'> {
+  async loadVector({ parts }: VectorPlan): Promise<Tensor<'f32'>> {
     const outDim = parts.reduce((sum, part) => sum + part.outDim, 0);
     const values = new Float32Array(outDim);
     let start = 0;
@@ -124,13 +124,14 @@ class WeightLoader {
       values.set(widen(file.read(byteOffset, byteLength), deviceDtype(dtype)), start);
       start += part.outDim;
     }
-    const tensor = this.device.tensor({ dtype: 'f32', shape: [outDim], data: values });
+    const tensor = this.device.tensor({ dtype: 'f32', shape: [outDim] });
     this.owned.push(tensor);
+    await tensor.write(values);
     return tensor;
   }
 
-  private loadOptional(plan: VectorPlan | undefined): Tensor<'f32'> | undefined {
-    return plan && this.loadVector(plan);
+  private async loadOptional(plan: VectorPlan | undefined): Promise<Tensor<'f32'> | undefined> {
+    return plan && (await this.loadVector(plan));
   }
 }
 

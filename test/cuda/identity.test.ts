@@ -20,6 +20,16 @@ const cases: readonly IdentityCase[] = [
 ];
 const total = emptyTally();
 
+/** What the same requests give on the CPU: equal answers are not promised, equal work is. */
+async function onCpu(variant: IdentityCase, folder: string, seed: number) {
+  const reference = await ReferenceAnswers.open(folder);
+  try {
+    return await runIdentityCase(variant, { folder, seed }, reference);
+  } finally {
+    await reference.close();
+  }
+}
+
 describe('on an emulated GPU logits are bit for bit those of the request alone, cache off', () => {
   test.each(cases.map((variant, i) => [nameOf(variant), variant, i] as const))(
     '%s',
@@ -31,6 +41,7 @@ describe('on an emulated GPU logits are bit for bit those of the request alone, 
         const { mismatches, tally, rows } = await runIdentityCase(variant, options, reference);
         expect(mismatches).toEqual([]);
         expect(rows).toEqual({ usage: rows.device, steps: rows.device, device: rows.device });
+        expect(await onCpu(variant, folder, i)).toEqual({ mismatches, tally, rows });
         addTally(total, tally);
       } finally {
         await reference.close();

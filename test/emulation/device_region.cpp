@@ -29,7 +29,7 @@ constexpr size_t kGapBytes = 64 << 10;  // unmapped, between allocations
 constexpr size_t kPoisonedBytes = 64 << 20;
 constexpr int kPoison = 0xFF;
 #if defined(PA_EMULATION_CHECK)
-constexpr size_t kReservedBytes = size_t(1) << 38;  // its shadow is 16 times as large
+constexpr size_t kReservedBytes = size_t(1) << 39;  // its shadow is 16 times as large
 #else
 constexpr size_t kReservedBytes = size_t(1) << 40;
 #endif

@@ -1,6 +1,7 @@
-// kernel_tests [filter…] [--order a|d|r<seed>] [--threads n] [--report file.json]
+// kernel_tests [filter…] [--all] [--order a|d|r<seed>] [--threads n] [--report file.json]
 //
-// Runs the tests whose sentence contains a filter, or all; $PA_SEED repeats a run's inputs.
+// Runs the tests whose sentence contains a filter, or all; $PA_SEED repeats a run's inputs. --all runs
+// the full product of shapes instead of a pairwise cover.
 
 #include <cstdio>
 #include <cstdlib>
@@ -10,6 +11,7 @@
 
 #include "compare.h"
 #include "device_array.h"
+#include "kernels/pairwise.h"
 #include "runtime.h"
 
 int check_main(int argc, char** argv);  // of test/native/check.cpp
@@ -34,6 +36,10 @@ int main(int argc, char** argv) {
     const std::string option = argv[i];
     if (option.rfind("--", 0) != 0) {
       filters.push_back(argv[i]);
+      continue;
+    }
+    if (option == "--all") {
+      emulation::run_all_shapes();
       continue;
     }
     const std::string value = i + 1 < argc ? argv[++i] : "";

@@ -1,7 +1,9 @@
-// node test/emulation/run-all.mjs [filter…] [--builds plain,asan,check] [--folder build/emulation]
+// node test/emulation/run-all.mjs [filter…] [--all] [--builds plain,asan,check]
+//                                 [--folder build/emulation]
 //
 // Builds the emulation three ways and runs the kernel tests: plain in orders d, r1 and r2; asan and
-// check in order d. Prints the seconds of each stage and, last, `N passed, N failed`.
+// check in order d. --all runs the full product of shapes instead of a pairwise cover. Prints the
+// seconds of each stage and, last, `N passed, N failed`.
 
 import { spawn } from 'node:child_process';
 import { dirname, join, resolve } from 'node:path';
@@ -16,6 +18,7 @@ const { values: options, positionals: filters } = parseArgs({
   allowPositionals: true,
   options: {
     builds: { type: 'string', default: 'plain,asan,check' },
+    all: { type: 'boolean', default: false },
     folder: { type: 'string', default: 'build/emulation' },
     'build-only': { type: 'string', default: '' },
   },
@@ -72,6 +75,7 @@ for (const build of options.builds.split(',')) {
   for (const order of orders[build]) {
     await stage(`${build}: order ${order}`, join(folder, 'kernel_tests'), [
       ...filters,
+      ...(options.all ? ['--all'] : []),
       '--order',
       order,
     ]);

@@ -59,10 +59,21 @@ export class DeviceEngine {
     readonly client: Client,
   ) {}
 
+  /** When it rejects, the device is closed. */
   static async open(options: DeviceEngineOptions): Promise<DeviceEngine> {
-    const { folder, threads = 1, isa, numBlocks, blockSize } = options;
-    const { maxSeqs = 8, maxTokens = 512, onSubmit = () => {}, checks } = options;
+    const { threads = 1, isa } = options;
     const device = Device.open(options.on ?? { backend: 'cpu', threads, isa });
+    try {
+      return await DeviceEngine.#over(device, options);
+    } catch (error) {
+      await device.close();
+      throw error;
+    }
+  }
+
+  static async #over(device: Device, options: DeviceEngineOptions): Promise<DeviceEngine> {
+    const { folder, numBlocks, blockSize } = options;
+    const { maxSeqs = 8, maxTokens = 512, onSubmit = () => {}, checks } = options;
     const model = await loadModel(device, folder);
     const kv = { numBlocks, blockSize };
     const executor = new DeviceExecutor({ device, model, kv, maxSeqs, maxTokens });

@@ -11,6 +11,7 @@ import {
   appendFileSync,
   existsSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
@@ -48,6 +49,26 @@ const programs = [
   },
 ];
 
+/** Process group of a process, by the fifth field of its stat. */
+function groupOf(pid) {
+  const path = `/proc/${pid}/stat`;
+  return existsSync(path) ? Number(readFileSync(path, 'utf8').split(') ').at(-1).split(' ')[2]) : 0;
+}
+
+/** Ends what a tool that was stopped has left running; run-all gives this process a group of its own. */
+function endLeftovers() {
+  if (groupOf(process.pid) !== process.pid) return;
+  for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
+    const pid = Number(name);
+    if (pid === process.pid || groupOf(pid) !== process.pid) continue;
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It has ended by itself.
+    }
+  }
+}
+
 /** Runs one program under one tool; gives one line, and whether that is good, bad or neither. */
 function check(sanitizer, tool, { name, command, input, limitSeconds }) {
   const log = join(scratch, `${tool}.log`);
@@ -66,6 +87,7 @@ function check(sanitizer, tool, { name, command, input, limitSeconds }) {
       env: { ...process.env, PAGED_ATTENTION_CUBLASLT: '/none' },
     },
   );
+  if (signal) endLeftovers();
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   const said = existsSync(log) ? readFileSync(log, 'utf8') : '';
   const summary =

@@ -59,6 +59,6 @@ export function listStages({ out, isRehearsal, isQuick, timeoutFactor }) {
       ...rehearse,
       ...['--out', `${out}/end-to-end.json`],
     ]),
-    work('sanitizer', 240, ['tools/gpu-bundle/sanitizer.mjs', '--out', `${out}/sanitizer.txt`]),
+    work('sanitizer', 270, ['tools/gpu-bundle/sanitizer.mjs', '--out', `${out}/sanitizer.txt`]),
   ];
 }

@@ -75,7 +75,7 @@ TEST("attention lets nothing that it does not own meet arithmetic") {
         Shape shape;
         shape.block_size = block_size;
         shape.window = window;
-        shape.sequences = {{1, 65}, {1, 129}, {1, 1}, {5, 70}, {20, 83}, {40, 300}};
+        shape.sequences = {{1, 65}, {1, 129}, {1, 1}, {5, 70}, {20, 83}, {40, 280}};
         run_both(shape, random, {.seed = random.next(), .poison = poison});
       }
     }
@@ -203,7 +203,9 @@ TEST("attention does not read what an earlier step left behind") {
                                                           {{1, 900}},
                                                           {{0, 0}, {2, 5}, {40, 40}},
                                                           {{1, 1100}, {1, 1100}},
-                                                          {{66, 2117}, {40, 1500}}};
+                                                          {{66, 2117}, {40, 1500}},
+                                                          // More units than CTAs.
+                                                          std::vector<SequenceLens>(20, {1, 40})};
     for (const std::vector<SequenceLens>& sequences : steps) {
       Shape shape;
       shape.num_kv_heads = 1;
@@ -218,13 +220,15 @@ TEST("attention does not read what an earlier step left behind") {
 
 TEST("attention sees window positions before its own, not one more") {
   Random random = fresh(8);
-  for (const i32 window : {0, 1, 15, 16, 63, 64, 65}) {
-    Shape shape;
-    shape.window = window;
-    shape.content = Content::kNeedle;
-    shape.sequences = {
-        {1, 64 + window}, {1, 65 + window}, {1, 66 + window}, {1, window + 1}, {30, 200}};
-    run_both(shape, random);
+  for (const i32 window : {0, 1, 15, 16, 63, 64, 65, 100}) {
+    for (const Content content : {Content::kNeedle, Content::kEdges}) {
+      Shape shape;
+      shape.window = window;
+      shape.content = content;
+      shape.sequences = {{1, 64 + window}, {1, 65 + window},  {1, 66 + window},  {1, window + 1},
+                         {30, 200},        {8, 133 + window}, {40, 136 + window}};
+      run_both(shape, random);
+    }
   }
 }
 

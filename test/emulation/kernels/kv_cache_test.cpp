@@ -206,8 +206,14 @@ TEST("write_kv and read_kv reach slots past 2^31 elements and 2^32 bytes") {
                                     .num_slots = 3}));
   const std::vector<f32> read = value.download();
   for (size_t i = 0; i < 2; ++i) {
-    const std::vector<f32> last_row = rows.row(i, layout.num_kv_heads - 1, true);
+    const i32 head = layout.num_kv_heads - 1;
+    const std::vector<f32> last_row = rows.row(i, head, true);
     const FloatArray expected(layout.dtype, last_row);
+    // Where both wrapped around alike, what is read is what was written.
+    const i64 at = slots[i] / layout.block_size * stride + kLayer * cache.layer_stride +
+                   cache.value_stride + head * cache.head_stride +
+                   slots[i] % layout.block_size * layout.head_dim * 2;
+    CHECK(std::memcmp(memory.data() + at, expected.data(), expected.bytes().size()) == 0);
     for (size_t d = 0; d < last_row.size(); ++d) {
       CHECK_EQUAL(read[i * row_elems + row_elems - last_row.size() + d], expected[d]);
     }

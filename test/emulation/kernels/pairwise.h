@@ -3,15 +3,17 @@
 // some case, which finds what depends on one or two of them at a fraction of the full product's
 // time.
 
-#include <cstdlib>
 #include <vector>
 
 #include "../../native/values.h"
 
 namespace emulation {
 
-// One index per parameter for each case. `num_values[p]` is how many values parameter p has. With
-// PA_ALL=1 in the environment all combinations.
+inline bool runs_all_shapes = false;
+inline void run_all_shapes() { runs_all_shapes = true; }
+
+// One index per parameter for each case. `num_values[p]` is how many values parameter p has. After
+// run_all_shapes() all combinations.
 inline std::vector<std::vector<i32>> shape_cover(const std::vector<i32>& num_values,
                                                  Random& random) {
   const size_t num_params = num_values.size();
@@ -26,8 +28,7 @@ inline std::vector<std::vector<i32>> shape_cover(const std::vector<i32>& num_val
     }
     product = std::move(longer);
   }
-  const char* const all = std::getenv("PA_ALL");
-  if (all != nullptr && all[0] == '1') return product;
+  if (runs_all_shapes) return product;
 
   // Cases in random order, each taken if a pair is new in it.
   for (size_t i = product.size(); i > 1; --i) {
