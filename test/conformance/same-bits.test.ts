@@ -10,6 +10,7 @@ import { inScope } from './device-scope.js';
 import { Random, seedOfThisRun } from './random.js';
 import {
   expectArrangementsAgree,
+  expectQuantizedEdges,
   expectRowsAlone,
   nameOf,
   sequencesUnderTest,
@@ -115,6 +116,11 @@ describe(`a row of attention does not see what comes after it (PA_SEED=${seed})`
 
 describe('numbers at the edges of float32', () => {
   const devices = openDevices(isas.map((isa) => ({ isa, threads: 1 })));
+
+  test.each(['int8', 'int4'] as const)(
+    'infinity, NaN and numbers too small for a scale give the same bits, %s',
+    (dtype) => expectQuantizedEdges(devices, dtype, seed),
+  );
 
   test.each(dtypes)('subnormal operands of a product give the same bits, %s', async (dtype) => {
     const random = new Random(seed, `subnormal/${dtype}`);

@@ -70,7 +70,7 @@ describe('loadModel', () => {
             tensorValues(name, shape, 3).map(round),
           ]),
         );
-        const rounding = { matmulInput: round, kv: round };
+        const rounding = { matmulInput: (row: Float64Array) => row.map(round), kv: round };
         const tensor = (name: string) => tensors.get(name)!;
         const expected = referenceLogits(model.config, tensor, prompt, rounding);
         for (const [row, values] of expected.entries()) {
