@@ -16,7 +16,7 @@ constexpr i32 kMaxGroupRows = 2;
 constexpr i32 max_group_vectors(i32) { return 2; }
 #elif PA_ISA_LEVEL >= 2
 constexpr i32 kMaxGroupRows = 6;
-constexpr i32 max_group_vectors(i32 num_rows) { return num_rows <= 3 ? 4 : 2; }
+constexpr i32 max_group_vectors(i32 num_rows) { return num_rows > 1 && num_rows <= 3 ? 4 : 2; }
 #elif PA_ISA_LEVEL == 1
 constexpr i32 kMaxGroupRows = 2;
 constexpr i32 max_group_vectors(i32 num_rows) { return num_rows == 1 ? 2 : 1; }
