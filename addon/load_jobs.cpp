@@ -19,8 +19,7 @@ Status LoadWeightJob::run(Engine& engine) {
     if (stored.buffer) {
       status = stored.buffer->check();
       if (!status.is_ok()) return status;
-      const size_t bytes = static_cast<size_t>(stored.out_dim) * static_cast<size_t>(in_dim_) *
-                           dtype_bytes(stored.dtype);
+      const size_t bytes = bytes_of(stored);
       copies.emplace_back(bytes);
       const u8* source = static_cast<const u8*>(stored.buffer->data) + stored.offset;
       status = engine.backend().download(copies.back().data(), source, bytes);
@@ -29,8 +28,17 @@ Status LoadWeightJob::run(Engine& engine) {
     }
     parts.push_back({data, stored.out_dim, stored.dtype});
   }
-  return engine.backend().pack_weight(weight_->data, dtype_, in_dim_, parts.data(),
-                                      static_cast<int>(parts.size()));
+  status = engine.backend().pack_weight(weight_->data, dtype_, in_dim_, parts.data(),
+                                        static_cast<int>(parts.size()));
+  for (const StoredRows& stored : rows_) {
+    if (stored.file) stored.file->give_back(stored.offset, bytes_of(stored));
+  }
+  return status;
+}
+
+size_t LoadWeightJob::bytes_of(const StoredRows& stored) const {
+  return static_cast<size_t>(stored.out_dim) * static_cast<size_t>(in_dim_) *
+         dtype_bytes(stored.dtype);
 }
 
 void LoadWeightJob::let_go() {

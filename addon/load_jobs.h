@@ -22,6 +22,8 @@ class LoadWeightJob final : public Job {
   void let_go() override;
 
  private:
+  size_t bytes_of(const StoredRows& stored) const;
+
   std::shared_ptr<Buffer> weight_;
   const DType dtype_;
   const i32 in_dim_;

@@ -31,6 +31,15 @@ std::shared_ptr<MappedFile> MappedFile::open(const std::string& path, Status* st
   return std::shared_ptr<MappedFile>(new MappedFile(static_cast<const u8*>(data), bytes));
 }
 
+void MappedFile::give_back(size_t offset, size_t bytes) const {
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t begin = (offset + page - 1) / page * page;
+  const size_t end = (offset + bytes) / page * page;
+  if (begin >= end) return;
+  // Advice: without it the pages stay until somebody needs their memory.
+  madvise(const_cast<u8*>(data_) + begin, end - begin, MADV_DONTNEED);
+}
+
 MappedFile::~MappedFile() {
   if (data_ != nullptr) munmap(const_cast<u8*>(data_), bytes_);
 }

@@ -18,6 +18,10 @@ class MappedFile {
   const u8* data() const { return data_; }  // null for an empty file
   size_t bytes() const { return bytes_; }
 
+  // Gives the memory of whole pages in [offset, + bytes) back to the operating system; whoever reads
+  // there again reads the file again.
+  void give_back(size_t offset, size_t bytes) const;
+
  private:
   MappedFile(const u8* data, size_t bytes) : data_(data), bytes_(bytes) {}
 

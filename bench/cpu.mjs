@@ -18,6 +18,7 @@ import { measureRows } from './cpu/measure.mjs';
 import { buildProbe, measureAttention, measureCeilings } from './cpu/native.mjs';
 import { findPeer } from './cpu/peer-install.mjs';
 import { measureLoad, measureMemory } from './cpu/process-rows.mjs';
+import { processorLine } from './cpu/processor.mjs';
 import { engineRows, judgeAttention } from './cpu/rows.mjs';
 import { shapes } from './cpu/shapes.mjs';
 import { ceilingLine, sectionLines, tableLines } from './cpu/table.mjs';
@@ -48,6 +49,8 @@ const options = {
   threads: values.threads.split(',').map(Number),
   only: listOf('only', kinds),
 };
+
+if (values.record && values.quick) throw new Error('--record: a quick run shows nothing to keep');
 
 function listOf(name, known) {
   const list = values[name].split(',');
@@ -100,6 +103,7 @@ async function measureAll() {
   const run = {
     date: new Date().toISOString(),
     machine: machineLine(),
+    processor: processorLine(),
     commit: gitCommit(),
     peer: options.hasPeer ? findPeer('auto').name : undefined,
     command: `npm run bench -- ${process.argv.slice(2).join(' ')}`,
@@ -107,7 +111,11 @@ async function measureAll() {
     settings: [],
     attention: [],
   };
-  print([run.machine, `peer: ${run.peer ?? 'none'}; load of the machine ${run.loadAtStart}`]);
+  print([
+    run.machine,
+    run.processor ?? '',
+    `peer: ${run.peer ?? 'none'}; load of the machine ${run.loadAtStart}`,
+  ]);
   if (options.isQuick) console.log('quick: prompts are cut and rounds are few; gates mean nothing');
   buildProbe();
   const needsModel = options.only.some((kind) => kind !== 'attention');

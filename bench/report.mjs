@@ -13,6 +13,7 @@ if (settings.length === 0) console.log('no run was recorded: npm run bench -- --
 for (const { run, setting } of settings) {
   const { model, threads, isa, sections, processRows } = setting;
   console.log(`\n${model}, ${threads} threads, ${isa}: ${run.machine}, ${run.date}, ${run.commit}`);
+  console.log(`${run.processor}`);
   console.log(`${run.command} (peer: ${run.peer ?? 'none'})`);
   for (const section of sections) console.log(sectionLines(section).join('\n'));
   if (processRows.length > 0) console.log(tableLines(processRows).join('\n'));

@@ -39,8 +39,15 @@ const char* resolve(void* library, LtFunctions& functions) {
   return nullptr;
 }
 
+std::string version_text(size_t version) {
+  return std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." +
+         std::to_string(version % 100);
+}
+
 // The library stays loaded, as the driver does. Gives what keeps it from being used, or nothing.
-std::string start(const std::string& path, LtFunctions& functions, LtHandle& handle) {
+// @param name  path and version
+std::string start(const std::string& path, LtFunctions& functions, LtHandle& handle,
+                  std::string& name) {
   void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     const char* const error = dlerror();
@@ -49,14 +56,11 @@ std::string start(const std::string& path, LtFunctions& functions, LtHandle& han
   if (const char* missing = resolve(library, functions)) {
     return std::string("has no ") + missing;
   }
+  name = path;
+  name.append(" ").append(version_text(functions.get_version()));
   const LtStatus status = functions.create(&handle);
   if (status == kLtSuccess) return "";
   return "cublasLtCreate failed with status " + std::to_string(status);
-}
-
-std::string version_text(size_t version) {
-  return std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." +
-         std::to_string(version % 100);
 }
 
 }  // namespace
@@ -94,7 +98,8 @@ class Cublaslt::Product {
  private:
   template <class Value>
   bool set(LtOperationAttribute attribute, const Value& value) {
-    return functions_.operation_set(operation_, attribute, &value, sizeof value) == kLtSuccess;
+    return functions_.operation_set(operation_, attribute, static_cast<const void*>(&value),
+                                    sizeof value) == kLtSuccess;
   }
 
   bool describe(const MatmulParams& params) {
@@ -160,11 +165,11 @@ std::unique_ptr<Cublaslt> Cublaslt::open(std::vector<std::string>* tries) {
   for (const std::string& path : paths) {
     LtFunctions functions;
     LtHandle handle = nullptr;
-    const std::string problem = start(path, functions, handle);
+    std::string name;
+    const std::string problem = start(path, functions, handle, name);
     tries->push_back(path + ": " + (problem.empty() ? "cuBLASLt" : problem));
     if (!problem.empty()) continue;
-    const std::string name = path + " " + version_text(functions.get_version());
-    return std::unique_ptr<Cublaslt>(new Cublaslt(functions, handle, name));
+    return std::unique_ptr<Cublaslt>(new Cublaslt(functions, handle, std::move(name)));
   }
   return nullptr;
 }

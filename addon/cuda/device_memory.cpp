@@ -1,6 +1,7 @@
 #include "device_memory.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace cuda {
 namespace {
@@ -40,7 +41,7 @@ Status DeviceMemory::allocate(size_t bytes, void** data) {
     driver.mem_free(pointer);
     return status;
   }
-  *data = reinterpret_cast<void*>(pointer);
+  *data = std::bit_cast<void*>(pointer);
   held_.push_back(*data);
   bytes_held_ += round_up(bytes);
   return status;

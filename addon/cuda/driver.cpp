@@ -87,7 +87,7 @@ std::string error_name(const Driver& driver, CuResult result) {
 
 std::string describe(const Driver& driver, CuResult result) {
   const char* text = nullptr;
-  const std::string name = error_name(driver, result);
+  std::string name = error_name(driver, result);
   if (driver.get_error_string == nullptr || driver.get_error_string(result, &text) != kCuSuccess ||
       text == nullptr) {
     return name;

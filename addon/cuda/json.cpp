@@ -1,5 +1,6 @@
 #include "json.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace cuda {
@@ -42,13 +43,14 @@ class Reader {
       skip_space();
       std::string name;
       if (!read_string(&name)) return false;
-      for (const auto& member : value->members) {
-        if (member.first == name) return refuse("each name once");
+      if (std::find(value->names.begin(), value->names.end(), name) != value->names.end()) {
+        return refuse("each name once");
       }
       skip_space();
       if (!take(":")) return refuse("':'");
-      value->members.emplace_back(std::move(name), Json());
-      if (!read_value(&value->members.back().second, depth + 1)) return false;
+      value->names.push_back(std::move(name));
+      value->items.emplace_back();
+      if (!read_value(&value->items.back(), depth + 1)) return false;
       skip_space();
     } while (take(","));
     return take("}") || refuse("',' or '}'");
@@ -121,10 +123,10 @@ class Reader {
 }  // namespace
 
 const Json* Json::find(const char* name, Kind wanted) const {
-  for (const auto& [member_name, value] : members) {
-    if (member_name == name) return value.kind == wanted ? &value : nullptr;
-  }
-  return nullptr;
+  const auto place = std::find(names.begin(), names.end(), name);
+  if (place == names.end()) return nullptr;
+  const Json& value = items[size_t(place - names.begin())];
+  return value.kind == wanted ? &value : nullptr;
 }
 
 std::optional<Json> parse_json(const std::string& text, std::string* problem) {

@@ -3,7 +3,6 @@
 
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace cuda {
@@ -16,8 +15,8 @@ struct Json {
   bool boolean = false;
   int number = 0;
   std::string text;
-  std::vector<Json> items;                            // of an array
-  std::vector<std::pair<std::string, Json>> members;  // of an object
+  std::vector<std::string> names;  // of an object's members
+  std::vector<Json> items;         // of an array, or the members' values
 
   // Null when this is no object or has no such member of that kind.
   const Json* find(const char* name, Kind kind) const;

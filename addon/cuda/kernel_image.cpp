@@ -1,5 +1,6 @@
 #include "kernel_image.h"
 
+#include <bit>
 #include <cstdio>
 #include <cstdlib>
 
@@ -11,7 +12,7 @@ CuResult load_module(const Driver& driver, const std::string& content, CuModule*
                      std::string* log) {
   char text[2048] = "";
   CuJitOption options[] = {kCuJitErrorLogBuffer, kCuJitErrorLogBufferBytes};
-  void* values[] = {text, reinterpret_cast<void*>(sizeof text)};
+  void* values[] = {text, std::bit_cast<void*>(sizeof text)};
   const CuResult result = driver.module_load_data(module, content.c_str(), 2, options, values);
   text[sizeof text - 1] = '\0';
   *log = text;

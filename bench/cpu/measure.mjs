@@ -10,8 +10,8 @@ import { kvBytesPerToken, shapes } from './shapes.mjs';
 
 /** What the peer's file of the same weights is called. */
 const peerFormats = { bf16: 'bf16', int8: 'q8_0', int4: 'q4_0' };
-/** Tokens that our KV pool has room for: eight streams and a long prompt beside them. */
-const kvTokens = 16_384;
+/** Tokens that our KV pool has room for: every prompt that is decoded after, and two long ones beside them. */
+const kvTokens = 20_480;
 
 /** Starts an engine with a model; undefined when it does not know these weights yet. */
 export async function startOurs({ model, threads, isa }, weights, changes = {}) {

@@ -126,12 +126,34 @@ describe('loadTensor', () => {
 
 describe('loadWeight', () => {
   const identity = new Float32Array([1, 0, 0, 0, 1, 0, 0, 0, 1]);
+  /** Bits of bf16 values between 1 and 2. */
+  const half = (_: unknown, i: number) => 0x3f80 + (i % 113);
   const columnsOf = async (weight: Awaited<ReturnType<typeof device.loadWeight>>) => {
     const x = device.tensor({ dtype: 'f32', shape: [3, 3], data: identity });
     const out = device.tensor({ dtype: 'f32', shape: [3, weight.outDim] });
     await device.ops.matmul({ out, x, weight });
     return [...(await out.read())];
   };
+
+  test('reads the same again from a file whose pages it gave back', async () => {
+    const inDim = 2048;
+    const source = device.mapFile(file('pages', Uint16Array.from({ length: 32 * inDim }, half)));
+    const part = { source, byteOffset: 0, dtype: 'bf16', outDim: 32 } as const;
+    const x = device.tensor({
+      dtype: 'bf16',
+      shape: [1, inDim],
+      data: Uint16Array.from({ length: inDim }, half),
+    });
+    const rows: number[][] = [];
+    for (let round = 0; round < 2; round++) {
+      const weight = await device.loadWeight({ dtype: 'bf16', inDim, parts: [part] });
+      const out = device.tensor({ dtype: 'f32', shape: [1, 32] });
+      await device.ops.matmul({ out, x, weight });
+      rows.push([...(await out.read())]);
+    }
+    expect(rows[0].every((sum) => sum > 0)).toBe(true);
+    expect(rows[1]).toEqual(rows[0]);
+  });
 
   test('stacks parts of files and tensors in order, converting each', async () => {
     const inFile = new Uint16Array([0, 0, 0x3f80, 0x4000, 0x4040]);

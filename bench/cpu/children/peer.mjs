@@ -10,8 +10,8 @@ const outputRoom = 192;
 let llama;
 let model;
 let vocabSize;
-/** The context of the last row, kept while rows of the same shape follow. */
-let current = { key: undefined, context: undefined, sequences: [] };
+/** Sequences by how many there are and how long; kept, so that later rounds find their prompts computed. */
+const sequencesByShape = new Map();
 
 /** Loads library and model; gives the milliseconds, with a context of the default size. */
 async function open({ path, threads, ...rest }) {
@@ -30,18 +30,18 @@ async function open({ path, threads, ...rest }) {
   return { loadMs: performance.now() - startMs, info: { isa: llama.systemInfo.trim() } };
 }
 
-/** Sequences with room for prompts of `promptLen`, empty or as the last row left them. */
+/** Sequences of one context with room for prompts of `promptLen`, empty or as a row left them. */
 async function sequencesFor(numSeqs, promptLen) {
   const key = `${numSeqs} ${promptLen}`;
-  if (current.key === key) return current.sequences;
-  await current.context?.dispose();
+  const found = sequencesByShape.get(key);
+  if (found) return found;
   const context = await model.createContext({
     sequences: numSeqs,
     contextSize: promptLen + outputRoom,
     threads: { ideal: llama.maxThreads, min: llama.maxThreads },
   });
   const sequences = Array.from({ length: numSeqs }, () => context.getSequence());
-  current = { key, context, sequences };
+  sequencesByShape.set(key, sequences);
   return sequences;
 }
 
