@@ -40,11 +40,11 @@ void quantize_row_group(RowGroup* to, const f32* x, i32 count, i32 zero_point) {
 }
 
 // Panels [first_panel, + num_panels), of which there are one or two, times every tile of the task.
+// sums: [kMaxGroupRows, 2 * kPanelOutputs]
 template <class Format>
 void multiply_panels(const MatmulParams& params, const RowGroup* packed_x, const MatmulTask& task,
-                     i32 first_panel, i32 num_panels) {
+                     i32 first_panel, i32 num_panels, f32* sums) {
   const MatmulTiling tiling = quantized_tiling(params.num_rows);
-  alignas(64) f32 sums[kMaxGroupRows * 2 * kPanelOutputs];
   GroupProduct product;
   product.num_groups = num_groups(params.weight.in_dim);
   product.panel_bytes = product.num_groups * group_bytes(Format::kDType);
@@ -54,7 +54,7 @@ void multiply_panels(const MatmulParams& params, const RowGroup* packed_x, const
   for (i32 tile = task.first_tile; tile < task.first_tile + task.num_tiles; ++tile) {
     const i32 num_rows = rows_of_tile(params, tile);
     product.x = packed_x + tile * tile_groups(params);
-    multiply_row_groups<Format>(product, num_rows, num_panels * (kPanelOutputs / kLanes));
+    multiply_row_groups<Format>(product, num_rows, num_panels == 2 ? 4 : 2);
     for (i32 p = 0; p < num_panels; ++p) {
       finish_rows(params, tile * tiling.rows_per_tile, num_rows, first_panel + p,
                   sums + p * kPanelOutputs, product.out_stride);
@@ -63,14 +63,15 @@ void multiply_panels(const MatmulParams& params, const RowGroup* packed_x, const
 }
 
 template <class Format>
-void multiply_task(const MatmulParams& params, const RowGroup* packed_x, const MatmulTask& task) {
+void multiply_task(const MatmulParams& params, const RowGroup* packed_x, const MatmulTask& task,
+                   f32* sums) {
   const i32 rows_per_tile = quantized_tiling(params.num_rows).rows_per_tile;
   const i32 panels_at_once = max_group_vectors(rows_per_tile) >= 4 ? 2 : 1;
   const i32 end = task.first_panel + task.num_panels;
   for (i32 panel = task.first_panel; panel < end; panel += panels_at_once) {
     const i32 left = end - panel;
     multiply_panels<Format>(params, packed_x, task, panel,
-                            left < panels_at_once ? left : panels_at_once);
+                            left < panels_at_once ? left : panels_at_once, sums);
   }
 }
 
@@ -88,7 +89,10 @@ size_t quantized_x_bytes(const MatmulParams& params) {
          sizeof(RowGroup);
 }
 
-size_t quantized_scratch_bytes(const MatmulParams&, const MatmulTask&) { return kCacheLineBytes; }
+// Sums of a tile over two panels.
+size_t quantized_scratch_bytes(const MatmulParams&, const MatmulTask&) {
+  return size_t(kMaxGroupRows) * 2 * kPanelOutputs * sizeof(f32);
+}
 
 void quantize_x(const MatmulParams& params, void* packed_x, i32 tile) {
   RowGroup* groups = static_cast<RowGroup*>(packed_x) + tile * tile_groups(params);
@@ -106,10 +110,11 @@ void quantize_x(const MatmulParams& params, void* packed_x, i32 tile) {
 }
 
 void quantized_matmul(const MatmulParams& params, const void* packed_x, const MatmulTask& task,
-                      void*) {
+                      void* scratch) {
   const RowGroup* x = static_cast<const RowGroup*>(packed_x);
-  if (params.weight.dtype == kInt8) return multiply_task<Int8Groups>(params, x, task);
-  multiply_task<Int4Groups>(params, x, task);
+  f32* sums = static_cast<f32*>(scratch);
+  if (params.weight.dtype == kInt8) return multiply_task<Int8Groups>(params, x, task, sums);
+  multiply_task<Int4Groups>(params, x, task, sums);
 }
 
 }  // namespace cpu::PA_ISA
