@@ -74,7 +74,9 @@ class Backend {
   virtual Status transfer_blocks(const TransferParams& params);
 
   virtual bool supports_weights(DType dtype) const { return dtype != kI32; }
-  virtual bool supports_cache(DType dtype) const { return dtype != kI32; }
+  virtual bool supports_cache(DType dtype) const {
+    return dtype == kF32 || dtype == kF16 || dtype == kBF16;
+  }
 
   // Rows to which a pure-decode step of num_rows is padded so that its launches are recorded; 0: it
   // runs as it is.

@@ -83,7 +83,7 @@ Napi::Value DeviceInfo(const Napi::CallbackInfo& info) {
   result.Set("freeBytes", static_cast<double>(found.free_bytes));
   Napi::Array weight_dtypes = Napi::Array::New(info.Env());
   Napi::Array cache_dtypes = Napi::Array::New(info.Env());
-  for (const DType dtype : {kF32, kF16, kBF16}) {
+  for (const DType dtype : {kF32, kF16, kBF16, kInt8, kInt4}) {
     if (engine.supports_weights(dtype)) weight_dtypes[weight_dtypes.Length()] = i32{dtype};
     if (engine.supports_cache(dtype)) cache_dtypes[cache_dtypes.Length()] = i32{dtype};
   }

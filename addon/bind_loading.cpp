@@ -67,7 +67,7 @@ StoredRows read_part(const Fields& part, i32 in_dim) {
 Napi::Value LoadWeight(const Napi::CallbackInfo& info) {
   const auto device = device_of(info);
   const Fields options(info[1]);
-  const DType dtype = options.dtype("dtype");
+  const DType dtype = options.weight_dtype("dtype");
   const i32 in_dim = static_cast<i32>(options.count("inDim", kMaxI32));
   const Napi::Array parts = options.value("parts").As<Napi::Array>();
   std::vector<StoredRows> rows;

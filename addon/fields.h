@@ -38,6 +38,7 @@ class Fields {
   }
   bool flag(const char* name) const { return object_.Get(name).ToBoolean(); }
   DType dtype(const char* name) const { return static_cast<DType>(count(name, kI32)); }
+  DType weight_dtype(const char* name) const { return static_cast<DType>(count(name, kInt4)); }
   std::string text(const char* name) const {
     const Napi::Value value = object_.Get(name);
     if (!value.IsString()) refuse(name, "a string");

@@ -30,7 +30,8 @@ class OpReader {
   PackedWeight weight(const char* name, size_t field) {
     const Fields weight = record_.object(name);
     PackedWeight packed = {nullptr, static_cast<i32>(weight.count("outDim", kMaxI32)),
-                           static_cast<i32>(weight.count("inDim", kMaxI32)), weight.dtype("dtype")};
+                           static_cast<i32>(weight.count("inDim", kMaxI32)),
+                           weight.weight_dtype("dtype")};
     op.bindings.push_back(
         {field + offsetof(PackedWeight, data), unwrap<Buffer>(weight.value("packed"), name), 0});
     return packed;
@@ -104,7 +105,9 @@ OpParams read_matmul(OpReader& in) {
   p.out_dtype = in.fields().dtype("outDtype");
   const i64 n = in.max_rows();
   in.required("out", FIELD(MatmulParams, out), n * p.weight.out_dim, dtype_bytes(p.out_dtype));
-  in.required("x", FIELD(MatmulParams, x), n * p.weight.in_dim, dtype_bytes(p.weight.dtype));
+  const bool is_quantized = p.weight.dtype == kInt8 || p.weight.dtype == kInt4;
+  in.required("x", FIELD(MatmulParams, x), n * p.weight.in_dim,
+              is_quantized ? kF32Bytes : dtype_bytes(p.weight.dtype));
   in.operand("bias", FIELD(MatmulParams, bias), p.weight.out_dim, kF32Bytes);
   return p;
 }

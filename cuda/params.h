@@ -15,8 +15,9 @@ typedef float f32;
 
 static_assert(sizeof(i32) == 4 && sizeof(i64) == 8 && sizeof(f32) == 4, "fixed-width types");
 
-// Mirrors dtypeCodes in lib/device/dtype.ts.
-enum DType : i32 { kF32 = 0, kF16 = 1, kBF16 = 2, kI32 = 3 };
+// Mirrors dtypeCodes in lib/device/dtype.ts. Only weights are int8 or int4: groups of 32 inputs of
+// one output share a scale.
+enum DType : i32 { kF32 = 0, kF16 = 1, kBF16 = 2, kI32 = 3, kInt8 = 4, kInt4 = 5 };
 
 // A weight matrix [out_dim, in_dim] in the backend's own packed order.
 struct PackedWeight {
@@ -68,7 +69,7 @@ struct RmsNormParams {
 // out = x . weight^T + bias
 struct MatmulParams {
   void* out;      // [num_rows, weight.out_dim] out_dtype
-  const void* x;  // [num_rows, weight.in_dim] of the weight's dtype
+  const void* x;  // [num_rows, weight.in_dim] of the weight's dtype; f32 where that is int8 or int4
   PackedWeight weight;
   const f32* bias;  // [out_dim], or null
   i32 num_rows;

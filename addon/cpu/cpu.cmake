@@ -27,6 +27,8 @@ set(PA_CPU_ISA_SOURCES
   logits_kernel.cpp
   matmul_kernel.cpp
   norm_kernel.cpp
+  quantize_kernel.cpp
+  quantized_matmul_kernel.cpp
   rope_kernel.cpp)
 list(TRANSFORM PA_CPU_ISA_SOURCES PREPEND ${PA_CPU_DIR}/)
 
@@ -57,7 +59,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
     -Wno-uninitialized -Wno-maybe-uninitialized)
   pa_add_isa(avx2 1 ${PA_AVX2_FLAGS})
   pa_add_isa(avx512 2 ${PA_AVX512_FLAGS})
-  pa_add_isa(avx512bf16 3 ${PA_AVX512_FLAGS} -mavx512bf16)
+  pa_add_isa(avx512bf16 3 ${PA_AVX512_FLAGS} -mavx512bf16 -mavx512vnni)
   target_compile_definitions(paged_attention_cpu PRIVATE PA_X86=1)
 endif()
 

@@ -11,6 +11,7 @@
 #include "cpu_features.h"
 #include "float_mode.h"
 #include "op_refusals.h"
+#include "quantized.h"
 #include "weight_pack.h"
 
 namespace {
@@ -86,7 +87,7 @@ Status CpuBackend::pack_weight(void* destination, DType dtype, i32 in_dim, const
   for (int i = 0; i < num_parts; ++i) out_dim += parts[i].out_dim;
   for_ranges(cpu::num_panels(out_dim), i64(cpu::kPanelOutputs) * in_dim, [&](i32 begin, i32 end) {
     for (i32 panel = begin; panel < end; ++panel) {
-      cpu::pack_panel(destination, dtype, in_dim, parts, num_parts, panel);
+      cpu::pack_panel(kernels_, destination, dtype, in_dim, parts, num_parts, panel);
     }
   });
   return Status::ok();
@@ -104,8 +105,8 @@ Status CpuBackend::rms_norm(const RmsNormParams& params) {
   return Status::ok();
 }
 
-cpu::MatmulTask CpuBackend::plan_matmul(const MatmulParams& params) const {
-  const cpu::MatmulTiling tiling = kernels_.matmul_tiling(params.num_rows);
+cpu::MatmulTask CpuBackend::plan_matmul(const MatmulParams& params,
+                                        const cpu::MatmulTiling& tiling) const {
   const i64 panels = cpu::num_panels(params.weight.out_dim);
   const i64 wanted = i64(pool_.num_threads()) * kPiecesPerThread;
   if (tiling.num_tiles <= 1) {
@@ -123,17 +124,19 @@ cpu::MatmulTask CpuBackend::plan_matmul(const MatmulParams& params) const {
 Status CpuBackend::matmul(const MatmulParams& params) {
   if (params.num_rows <= 0 || params.weight.out_dim <= 0) return Status::ok();
   const cpu::FloatModeScope float_mode;
-  const cpu::MatmulTiling tiling = kernels_.matmul_tiling(params.num_rows);
-  const cpu::MatmulTask shape = plan_matmul(params);
-  const size_t x_bytes = kernels_.packed_x_bytes(params);
-  const size_t scratch_bytes = kernels_.matmul_scratch_bytes(params, shape);
+  const cpu::MatmulKernels& kernels =
+      cpu::is_quantized(params.weight.dtype) ? kernels_.quantized_matmul : kernels_.matmul;
+  const cpu::MatmulTiling tiling = kernels.tiling(params.num_rows);
+  const cpu::MatmulTask shape = plan_matmul(params, tiling);
+  const size_t x_bytes = kernels.packed_x_bytes(params);
+  const size_t scratch_bytes = kernels.scratch_bytes(params, shape);
   void* packed_x = packed_x_.require(x_bytes);
   if (packed_x == nullptr || !require_thread_scratch(scratch_bytes)) {
     return cpu::out_of_memory("matmul", x_bytes + scratch_bytes);
   }
 
   for_items(tiling.num_tiles, i64(params.num_rows) * params.weight.in_dim,
-            [&](i64 tile, int) { kernels_.pack_x(params, packed_x, i32(tile)); });
+            [&](i64 tile, int) { kernels.pack_x(params, packed_x, i32(tile)); });
 
   const i64 panels = cpu::num_panels(params.weight.out_dim);
   const i64 row_blocks = divide_up(tiling.num_tiles, shape.num_tiles);
@@ -144,7 +147,7 @@ Status CpuBackend::matmul(const MatmulParams& params) {
     task.num_tiles = std::min(shape.num_tiles, tiling.num_tiles - task.first_tile);
     task.first_panel = i32(item / row_blocks) * shape.num_panels;
     task.num_panels = std::min(shape.num_panels, i32(panels) - task.first_panel);
-    kernels_.matmul(params, packed_x, task, scratch_[size_t(worker)].require(scratch_bytes));
+    kernels.multiply(params, packed_x, task, scratch_[size_t(worker)].require(scratch_bytes));
   });
   return Status::ok();
 }

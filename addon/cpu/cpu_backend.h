@@ -47,7 +47,7 @@ class CpuBackend : public Backend {
   void for_ranges(i32 count, i64 work_per_item, Range&& range);
   // `bytes` of scratch for each thread, in scratch_; false when there is no memory.
   bool require_thread_scratch(size_t bytes);
-  cpu::MatmulTask plan_matmul(const MatmulParams& params) const;
+  cpu::MatmulTask plan_matmul(const MatmulParams& params, const cpu::MatmulTiling& tiling) const;
   // Calls body(item, worker) for each item: on the pool, or here when `num_products` multiply-adds
   // in all are not worth waking it.
   template <class Body>

@@ -52,7 +52,8 @@ int isa_level() {
   const bool has_avx512 = has_bit(extended.ebx, 16) && has_bit(extended.ebx, 17) &&  // F, DQ
                           has_bit(extended.ebx, 30) && has_bit(extended.ebx, 31);    // BW, VL
   if ((state & kZmmState) != kZmmState || !has_avx512) return 1;
-  return has_bit(cpuid(7, 1).eax, 5) ? 3 : 2;
+  const bool has_vnni = has_bit(extended.ecx, 11);
+  return has_vnni && has_bit(cpuid(7, 1).eax, 5) ? 3 : 2;  // BF16
 }
 #endif
 

@@ -12,6 +12,14 @@ void pack_x(const MatmulParams& params, void* packed_x, i32 tile);
 void matmul(const MatmulParams& params, const void* packed_x, const MatmulTask& task,
             void* scratch);
 
+MatmulTiling quantized_tiling(i32 num_rows);
+size_t quantized_x_bytes(const MatmulParams& params);
+size_t quantized_scratch_bytes(const MatmulParams& params, const MatmulTask& task);
+void quantize_x(const MatmulParams& params, void* packed_x, i32 tile);
+void quantized_matmul(const MatmulParams& params, const void* packed_x, const MatmulTask& task,
+                      void* scratch);
+void quantize_panel(void* panel, DType dtype, i32 in_dim, const PanelRows& rows);
+
 extern const i32 kAttentionRowHeads;
 size_t attention_scratch_bytes(i32 head_dim, i32 max_row_heads);
 void attend(const PagedAttentionParams& params, const AttentionTask& task, i32 kv_head,

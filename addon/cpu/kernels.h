@@ -11,7 +11,8 @@
 namespace cpu {
 
 // A packed weight is panels of 32 outputs: [panel][ceil(in_dim / 2)][32][2] for 2-byte types,
-// [panel][in_dim][32] for f32; zeros where the last panel or an odd in_dim has no weight.
+// [panel][in_dim][32] for f32; zeros where the last panel or an odd in_dim has no weight. Quantised
+// weights have panels of groups, see quantized.h.
 constexpr i32 kPanelOutputs = 32;
 
 // Attention's tree: online softmax over tiles of 64 positions, one split is 16 tiles.
@@ -56,15 +57,29 @@ struct LogitsScan {
   bool non_finite;  // a NaN or +inf is there
 };
 
+// matmul, over weights of some dtypes: pack_x for each tile, then multiply for each task.
+struct MatmulKernels {
+  MatmulTiling (*tiling)(i32 num_rows);
+  size_t (*packed_x_bytes)(const MatmulParams& params);
+  size_t (*scratch_bytes)(const MatmulParams& params, const MatmulTask& task);
+  void (*pack_x)(const MatmulParams& params, void* packed_x, i32 tile);
+  void (*multiply)(const MatmulParams& params, const void* packed_x, const MatmulTask& task,
+                   void* scratch);
+};
+
+// Stored rows of a panel's outputs: [in_dim] of `source` each; null where there is no output.
+struct PanelRows {
+  const u8* row[kPanelOutputs];
+  DType source[kPanelOutputs];
+};
+
 struct Kernels {
   const char* isa;
 
-  MatmulTiling (*matmul_tiling)(i32 num_rows);
-  size_t (*packed_x_bytes)(const MatmulParams& params);
-  size_t (*matmul_scratch_bytes)(const MatmulParams& params, const MatmulTask& task);
-  void (*pack_x)(const MatmulParams& params, void* packed_x, i32 tile);
-  void (*matmul)(const MatmulParams& params, const void* packed_x, const MatmulTask& task,
-                 void* scratch);
+  MatmulKernels matmul;            // f32, f16 and bf16 weights
+  MatmulKernels quantized_matmul;  // int8 and int4 weights
+  // Quantises the rows of one panel into `panel`, as quantized.h says.
+  void (*quantize_panel)(void* panel, DType dtype, i32 in_dim, const PanelRows& rows);
 
   i32 attention_row_heads;  // row heads that a task should have, when there are that many
   size_t (*attention_scratch_bytes)(i32 head_dim, i32 max_row_heads);

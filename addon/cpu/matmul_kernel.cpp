@@ -1,9 +1,10 @@
-// matmul over packed weights. x is first put into tiles of rows (pack_x), then tasks multiply tiles
+// matmul over packed weights of f32, f16 and bf16. x is first put into tiles of rows (pack_x), then tasks multiply tiles
 // with panels of outputs. A long K goes in blocks that resume from the stored f32, which changes no
 // bit.
 
 #include "dot.h"
 #include "isa_kernels.h"
+#include "matmul_rows.h"
 
 namespace cpu::PA_ISA {
 namespace {
@@ -77,19 +78,7 @@ void pack_tile(const MatmulParams& params, u8* tile_x, i32 tile) {
 // Adds the bias to one panel of one tile's sums and stores them as out_dtype.
 void finish_tile(const MatmulParams& params, i32 tile, i32 panel, const f32* sums, i64 stride) {
   const i32 first_row = tile * matmul_tiling(params.num_rows).rows_per_tile;
-  const i32 num_rows = rows_of_tile(params, tile);
-  const i32 out_dim = params.weight.out_dim;
-  for (i32 v = 0; v < kPanelOutputs / kLanes; ++v) {
-    const i32 output = panel * kPanelOutputs + v * kLanes;
-    const i32 count = out_dim - output < kLanes ? out_dim - output : kLanes;
-    if (count <= 0) return;
-    const Vec bias = params.bias != nullptr ? load_partial(params.bias + output, count) : zero();
-    for (i32 r = 0; r < num_rows; ++r) {
-      const Vec sum = load(sums + r * stride + v * kLanes);
-      const Vec out = params.bias != nullptr ? sum + bias : sum;
-      store_as(params.out_dtype, params.out, i64(first_row + r) * out_dim + output, out, count);
-    }
-  }
+  finish_rows(params, first_row, rows_of_tile(params, tile), panel, sums, stride);
 }
 
 // Adds steps [first_step, + num_steps) of the task to its sums, [tile rows][task's outputs].

@@ -64,6 +64,35 @@ PA_INLINE VecI shift_right_signed(VecI a) {
   return {_mm256_srai_epi32(a.low, kBits), _mm256_srai_epi32(a.high, kBits)};
 }
 
+PA_INLINE VecI max(VecI a, VecI b) {
+  return {_mm256_max_epi32(a.low, b.low), _mm256_max_epi32(a.high, b.high)};
+}
+PA_INLINE i32 reduce_max(VecI a) {
+  const __m256i eight = _mm256_max_epi32(a.low, a.high);
+  const __m128i four =
+      _mm_max_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+  const __m128i two = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+  return _mm_cvtsi128_si32(_mm_max_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
+}
+PA_INLINE i32 reduce_add(VecI a) {
+  const __m256i eight = _mm256_add_epi32(a.low, a.high);
+  const __m128i four =
+      _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+  const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+  return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
+}
+PA_INLINE void store_low_bytes(void* to, VecI a) {
+  const __m256i halves = _mm256_packs_epi32(a.low, a.high);  // quads 0, 2, 1, 3
+  const __m128i bytes =
+      _mm_packs_epi16(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
+  _mm_storeu_si128(static_cast<__m128i*>(to), _mm_shuffle_epi32(bytes, 0xd8));
+}
+PA_INLINE Vec to_float(VecI a) { return {_mm256_cvtepi32_ps(a.low), _mm256_cvtepi32_ps(a.high)}; }
+PA_INLINE VecI add_pair_products(VecI acc, VecI a, VecI b) {
+  return {_mm256_add_epi32(acc.low, _mm256_madd_epi16(a.low, b.low)),
+          _mm256_add_epi32(acc.high, _mm256_madd_epi16(a.high, b.high))};
+}
+
 PA_INLINE Vec fma(Vec a, Vec b, Vec c) {
   return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
 }

@@ -1,5 +1,5 @@
 #pragma once
-// The 16-lane vector as one __m512 (AVX-512 F, BW, DQ, VL; BF16 at level 3). Included by simd.h
+// The 16-lane vector as one __m512 (AVX-512 F, BW, DQ, VL; BF16 and VNNI at level 3). Included by simd.h
 // only; each function's contract stands in simd_portable.h.
 
 #include <immintrin.h>
@@ -41,6 +41,17 @@ PA_INLINE VecI shift_right(VecI a) {
 template <int kBits>
 PA_INLINE VecI shift_right_signed(VecI a) {
   return {_mm512_srai_epi32(a.v, kBits)};
+}
+
+PA_INLINE VecI max(VecI a, VecI b) { return {_mm512_max_epi32(a.v, b.v)}; }
+PA_INLINE i32 reduce_max(VecI a) { return _mm512_reduce_max_epi32(a.v); }
+PA_INLINE i32 reduce_add(VecI a) { return _mm512_reduce_add_epi32(a.v); }
+PA_INLINE void store_low_bytes(void* to, VecI a) {
+  _mm_storeu_si128(static_cast<__m128i*>(to), _mm512_cvtepi32_epi8(a.v));
+}
+PA_INLINE Vec to_float(VecI a) { return {_mm512_cvtepi32_ps(a.v)}; }
+PA_INLINE VecI add_pair_products(VecI acc, VecI a, VecI b) {
+  return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(a.v, b.v))};
 }
 
 PA_INLINE Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
@@ -114,6 +125,11 @@ PA_INLINE void store_bf16_flushed(u16* to, Vec a) {
 // acc + odd * odd, then + even * even: two fused multiply-adds per lane, flushing denormals.
 PA_INLINE Vec dot_pairs(Vec acc, VecI a, VecI b) {
   return {_mm512_dpbf16_ps(acc.v, (__m512bh)a.v, (__m512bh)b.v)};
+}
+
+// acc + the four products of a lane's bytes; those of `a` are unsigned, those of `b` signed.
+PA_INLINE VecI dot_quads(VecI acc, VecI a, VecI b) {
+  return {_mm512_dpbusd_epi32(acc.v, a.v, b.v)};
 }
 #endif
 

@@ -63,6 +63,42 @@ PA_INLINE VecI shift_right_signed(VecI a) {
   PA_EACH_QUAD(VecI, a.q[i] >> kBits);
 }
 
+PA_INLINE QuadI choose(QuadI mask, QuadI a, QuadI b) { return (mask & a) | (~mask & b); }
+
+PA_INLINE VecI max(VecI a, VecI b) {
+  PA_EACH_QUAD(VecI, choose((QuadI)(a.q[i] > b.q[i]), a.q[i], b.q[i]));
+}
+PA_INLINE i32 reduce_max(VecI v) {
+  i32 max = v.q[0][0];
+  for (int i = 1; i < 16; ++i) max = v.q[i / 4][i % 4] > max ? v.q[i / 4][i % 4] : max;
+  return max;
+}
+PA_INLINE i32 reduce_add(VecI v) {
+  const QuadI sum = (v.q[0] + v.q[1]) + (v.q[2] + v.q[3]);
+  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+// The low byte of each lane, which is in [-128, 127].
+PA_INLINE void store_low_bytes(void* to, VecI v) {
+  u8 bytes[16];
+  for (int i = 0; i < 16; ++i) bytes[i] = u8(v.q[i / 4][i % 4]);
+  memcpy(to, bytes, sizeof(bytes));
+}
+
+// Each lane as f32; exact below 2^24.
+PA_INLINE Vec to_float(VecI a) { PA_EACH_QUAD(Vec, (__builtin_convertvector(a.q[i], Quad))); }
+
+// acc + the two products of a lane's i16 halves.
+#if defined(__SSE2__)
+PA_INLINE VecI add_pair_products(VecI acc, VecI a, VecI b) {
+  PA_EACH_QUAD(VecI, acc.q[i] + (QuadI)_mm_madd_epi16((__m128i)a.q[i], (__m128i)b.q[i]));
+}
+#else
+PA_INLINE VecI add_pair_products(VecI acc, VecI a, VecI b) {
+  PA_EACH_QUAD(VecI, acc.q[i] + ((a.q[i] << 16) >> 16) * ((b.q[i] << 16) >> 16) +
+                         (a.q[i] >> 16) * (b.q[i] >> 16));
+}
+#endif
+
 #if defined(__SSE2__) && !defined(__FMA__)
 // Two lanes of a * b + c, rounded once. The product is exact in double; the sum is rounded to odd
 // (Boldo and Melquiond 2008), after which rounding to f32 is as if from the exact value.
@@ -112,8 +148,6 @@ PA_INLINE Vec sqrt(Vec a) {
   }
   return a;
 }
-
-PA_INLINE QuadI choose(QuadI mask, QuadI a, QuadI b) { return (mask & a) | (~mask & b); }
 
 // a < b ? x : y in each lane; y where a or b is NaN.
 PA_INLINE Vec select_less(Vec a, Vec b, Vec x, Vec y) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "quantized.h"
 #include "scalar_convert.h"
 
 namespace cpu {
@@ -54,6 +55,24 @@ void copy_pair_lanes(u8* panel, const u8* const* rows, i32 in_dim) {
   }
 }
 
+// scale * q of each element of a row; exact.
+void unpack_groups(const PackedWeight& weight, i32 row, f32* out) {
+  const DType dtype = weight.dtype;
+  const i32 lane = row % kPanelOutputs;
+  const u8* group =
+      static_cast<const u8*>(weight.data) + row / kPanelOutputs * panel_bytes(dtype, weight.in_dim);
+  for (i32 k = 0; k < weight.in_dim; ++k) {
+    if (k > 0 && k % kGroupElems == 0) group += group_bytes(dtype);
+    u16 scale;
+    std::memcpy(&scale, group + group_data_bytes(dtype) + lane * 2, sizeof(scale));
+    const i32 quad = k % kGroupElems / 4;
+    const i32 chunk = dtype == kInt8 ? quad : quad / 2;
+    const i32 byte = group[(chunk * kPanelOutputs + lane) * 4 + k % 4];
+    const i32 q = dtype == kInt8 ? byte : quad % 2 == 0 ? byte & 15 : byte >> 4;
+    out[k] = f32_from_bits(f16_to_f32_bits(scale)) * f32(q - zero_point(dtype));
+  }
+}
+
 // The row of output `output` among stacked parts, and its dtype; null past the last.
 const u8* find_row(const WeightPart* parts, int num_parts, i32 in_dim, i32 output, DType* source) {
   for (int i = 0; i < num_parts; ++i) {
@@ -72,34 +91,37 @@ const u8* find_row(const WeightPart* parts, int num_parts, i32 in_dim, i32 outpu
 i32 num_panels(i32 out_dim) { return (out_dim + kPanelOutputs - 1) / kPanelOutputs; }
 
 i64 panel_bytes(DType dtype, i32 in_dim) {
+  if (is_quantized(dtype)) return num_groups(in_dim) * group_bytes(dtype);
   const i64 steps = dtype == kF32 ? in_dim : (i64(in_dim) + 1) / 2;
   return steps * kStepBytes;
 }
 
-void pack_panel(void* destination, DType dtype, i32 in_dim, const WeightPart* parts, int num_parts,
-                i32 panel) {
+void pack_panel(const Kernels& kernels, void* destination, DType dtype, i32 in_dim,
+                const WeightPart* parts, int num_parts, i32 panel) {
   u8* to = static_cast<u8*>(destination) + panel * panel_bytes(dtype, in_dim);
-  const u8* rows[kPanelOutputs];
-  DType sources[kPanelOutputs];
+  PanelRows rows;
   bool whole_pairs = dtype != kF32 && in_dim % 2 == 0;
   for (i32 lane = 0; lane < kPanelOutputs; ++lane) {
-    rows[lane] = find_row(parts, num_parts, in_dim, panel * kPanelOutputs + lane, &sources[lane]);
-    whole_pairs = whole_pairs && rows[lane] != nullptr && sources[lane] == dtype;
+    const i32 output = panel * kPanelOutputs + lane;
+    rows.row[lane] = find_row(parts, num_parts, in_dim, output, &rows.source[lane]);
+    whole_pairs = whole_pairs && rows.row[lane] != nullptr && rows.source[lane] == dtype;
   }
-  if (whole_pairs) return copy_pair_lanes(to, rows, in_dim);
+  if (is_quantized(dtype)) return kernels.quantize_panel(to, dtype, in_dim, rows);
+  if (whole_pairs) return copy_pair_lanes(to, rows.row, in_dim);
 
   std::memset(to, 0, size_t(panel_bytes(dtype, in_dim)));
   for (i32 lane = 0; lane < kPanelOutputs; ++lane) {
-    if (rows[lane] == nullptr) continue;
+    if (rows.row[lane] == nullptr) continue;
     if (dtype == kF32) {
-      pack_f32_lane(to, lane, rows[lane], sources[lane], in_dim);
+      pack_f32_lane(to, lane, rows.row[lane], rows.source[lane], in_dim);
     } else {
-      pack_pair_lane(to, lane, rows[lane], sources[lane], dtype, in_dim);
+      pack_pair_lane(to, lane, rows.row[lane], rows.source[lane], dtype, in_dim);
     }
   }
 }
 
 void unpack_row(const PackedWeight& weight, i32 row, f32* out) {
+  if (is_quantized(weight.dtype)) return unpack_groups(weight, row, out);
   const u8* lane = static_cast<const u8*>(weight.data) +
                    row / kPanelOutputs * panel_bytes(weight.dtype, weight.in_dim) +
                    row % kPanelOutputs * 4;

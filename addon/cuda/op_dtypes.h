@@ -18,6 +18,10 @@ inline const char* dtype_name(DType dtype) {
       return "bf16";
     case kI32:
       return "i32";
+    case kInt8:
+      return "int8";
+    case kInt4:
+      return "int4";
   }
   return "an unknown dtype";
 }

@@ -23,7 +23,7 @@ export async function startOurs({ model, threads, isa }, weights, changes = {}) 
     isa,
     kvTokens,
     kvBytesPerToken: kvBytesPerToken(shape),
-    ...(weights === 'bf16' ? {} : { weights }),
+    ...(weights === 'bf16' ? {} : { dtype: weights }),
     ...changes,
   };
   try {

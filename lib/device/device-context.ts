@@ -1,6 +1,6 @@
 import { EngineError, InvalidArgumentError } from '../errors.js';
 import { Completions } from './completions.js';
-import { type DType, dtypeOfCode } from './dtype.js';
+import { type DType, dtypeOfCode, type FloatDType, type WeightDType } from './dtype.js';
 import {
   type CompletionBatch,
   type NativeAddon,
@@ -23,9 +23,9 @@ export interface DeviceInfo {
   /** Of the GPU, or the `maxBytes` that it was opened with; undefined on the CPU. */
   readonly memoryBytes: number | undefined;
   /** Types that weights can be kept in. */
-  readonly weightDtypes: readonly DType[];
+  readonly weightDtypes: readonly WeightDType[];
   /** Types that a KV cache can have. */
-  readonly cacheDtypes: readonly DType[];
+  readonly cacheDtypes: readonly FloatDType[];
 }
 
 /** Opens the backend that a device stands on. */
@@ -55,8 +55,8 @@ export class DeviceContext {
       backend: info.backend as DeviceInfo['backend'],
       computeCapability: info.computeCapability || undefined,
       memoryBytes: info.backend === 'cuda' ? info.memoryBytes : undefined,
-      weightDtypes: weightDtypes.map(dtypeOfCode),
-      cacheDtypes: cacheDtypes.map(dtypeOfCode),
+      weightDtypes: weightDtypes.map(dtypeOfCode) as WeightDType[],
+      cacheDtypes: cacheDtypes.map(dtypeOfCode) as FloatDType[],
     };
   }
 
@@ -77,8 +77,9 @@ export class DeviceContext {
    * @param what `'weights'` or `'caches'`
    * @throws {InvalidArgumentError} `ERR_UNSUPPORTED_DTYPE` naming those it has
    */
-  assertSupports(what: 'weights' | 'caches', field: string, dtype: DType): void {
-    const known = what === 'weights' ? this.info.weightDtypes : this.info.cacheDtypes;
+  assertSupports(what: 'weights' | 'caches', field: string, dtype: DType | WeightDType): void {
+    const known: readonly string[] =
+      what === 'weights' ? this.info.weightDtypes : this.info.cacheDtypes;
     if (known.includes(dtype)) return;
     const names = known.map((name) => `'${name}'`).join(' or ');
     throw new InvalidArgumentError(

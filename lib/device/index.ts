@@ -3,7 +3,13 @@ export type { DeviceCounters } from './counters.js';
 export { Device } from './device.js';
 export type { DeviceInfo } from './device-context.js';
 export { DeviceOps, type WithTensors } from './device-ops.js';
-export { type DType, dtypeBytes, type TypedArrayOf } from './dtype.js';
+export {
+  type DType,
+  dtypeBytes,
+  type FloatDType,
+  type TypedArrayOf,
+  type WeightDType,
+} from './dtype.js';
 export { KvCache, type KvCacheOptions, type KvLayout } from './kv-cache.js';
 export type {
   PagedAttentionOperands,
@@ -33,7 +39,6 @@ export { HostBlocks, type Transfer, type TransferOptions } from './transfer.js';
 export {
   type LoadTensorOptions,
   Weight,
-  type WeightDType,
   type WeightOptions,
   type WeightPart,
 } from './weight.js';

@@ -120,7 +120,7 @@ export function rmsNormRecord(o: RmsNormOperands): OpRecord {
 export interface MatmulOperands {
   /** `[n, outDim]`, any float */
   readonly out: OpTensor;
-  /** `[n, inDim]` of the weight's dtype */
+  /** `[n, inDim]` of the weight's dtype; f32 where that is quantised */
   readonly x: OpTensor;
   readonly weight: Weight;
   /** f32 `[outDim]` */
@@ -128,7 +128,7 @@ export interface MatmulOperands {
 }
 
 export function matmulRecord(o: MatmulOperands): OpRecord {
-  checkDtype('x', o.x, o.weight.dtype);
+  checkDtype('x', o.x, o.weight.inputDtype);
   checkShape('x', o.x, o.x.rows, o.weight.inDim);
   checkDtype('out', o.out, 'f32', 'f16', 'bf16');
   checkShape('out', o.out, o.x.rows, o.weight.outDim);

@@ -79,7 +79,7 @@ export class Recorder {
     return this.#add(record, out, o.x, o.residual);
   }
 
-  /** `x . weight^T + bias`: `[n, outDim]` of `outDtype` (f32); x's dtype equals the weight's. */
+  /** `x . weight^T + bias`: `[n, outDim]` of `outDtype` (f32); x is of `weight.inputDtype`. */
   matmul(o: { x: Activation; weight: Weight; bias?: Tensor; outDtype?: FloatDType }): Activation {
     this.#owns('weight', o.weight);
     this.#owns('bias', o.bias);

@@ -1,14 +1,13 @@
 import { InvalidArgumentError } from '../errors.js';
 import type { DeviceContext } from './device-context.js';
-import { type DType, dtypeBytes, dtypeCodes } from './dtype.js';
+import { type DType, dtypeBytes, dtypeCodes, type FloatDType, type WeightDType } from './dtype.js';
 import { checkInteger, maxExtent } from './limits.js';
 import { MappedFile } from './mapped-file.js';
 import type { NativeBuffer } from './native.js';
 import { DeviceResource } from './resource.js';
 import { Tensor } from './tensor.js';
 
-/** Types that a weight is kept in. */
-export type WeightDType = 'f32' | 'f16' | 'bf16';
+const weightDtypes: readonly string[] = ['f32', 'f16', 'bf16', 'int8', 'int4'];
 
 /** Rows of a weight as they are stored: row-major `[outDim, inDim]` of `dtype` at `byteOffset`. */
 export interface WeightPart {
@@ -20,7 +19,7 @@ export interface WeightPart {
 
 /** What `device.loadWeight()` takes. */
 export interface WeightOptions {
-  /** Type it is kept in; parts of another type are converted. */
+  /** Type it is kept in; parts of another type are converted, or quantised. */
   readonly dtype: WeightDType;
   readonly inDim: number;
   /** Stacked along `outDim` in order, as for a fused qkv projection. */
@@ -42,6 +41,11 @@ export class Weight extends DeviceResource<NativeBuffer> {
     super(context, handle, 'weight');
   }
 
+  /** Dtype of the rows that a matmul over this weight takes. */
+  get inputDtype(): FloatDType {
+    return this.dtype === 'int8' || this.dtype === 'int4' ? 'f32' : this.dtype;
+  }
+
   protected override release(handle: NativeBuffer): void {
     this.context.native.freeBuffer(this.context.handle, handle);
   }
@@ -50,8 +54,8 @@ export class Weight extends DeviceResource<NativeBuffer> {
 /** Packs a weight on the engine thread; the sources may be closed or freed once this was called. */
 export async function loadWeight(context: DeviceContext, options: WeightOptions): Promise<Weight> {
   const { dtype, inDim, parts } = options;
-  if (dtype !== 'f32' && dtype !== 'f16' && dtype !== 'bf16') {
-    throw new InvalidArgumentError('dtype', dtype, "'f32', 'f16' or 'bf16'");
+  if (!weightDtypes.includes(dtype)) {
+    throw new InvalidArgumentError('dtype', dtype, "'f32', 'f16', 'bf16', 'int8' or 'int4'");
   }
   context.assertSupports('weights', 'dtype', dtype);
   checkInteger('inDim', inDim, 1, maxExtent);

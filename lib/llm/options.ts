@@ -17,9 +17,12 @@ export interface LoadOptions {
   readonly threads?: number;
   /** Instruction set; default: the best one that this machine has. Every one gives the same answers. */
   readonly isa?: Isa;
-  /** Dtype of the weights; default: as the checkpoint declares, and bf16 for f32 on a GPU, which has f16 and bf16. */
-  readonly dtype?: 'auto' | 'f32' | 'f16' | 'bf16';
-  /** Dtype of the KV cache; default: the weights'. */
+  /**
+   * Dtype of the weights; default: as the checkpoint declares, and bf16 for f32 on a GPU, which has f16 and bf16.
+   * `'int8'` and `'int4'` quantise while loading, on the CPU (docs/quantization.md).
+   */
+  readonly dtype?: 'auto' | 'f32' | 'f16' | 'bf16' | 'int8' | 'int4';
+  /** Dtype of the KV cache; default: the weights', or what it would be without quantisation. */
   readonly kvDtype?: 'auto' | 'f32' | 'f16' | 'bf16';
   /** Longest sequence, in tokens; default and maximum: the model's. */
   readonly contextLen?: number;

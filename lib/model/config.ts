@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import type { WeightDType } from '../device/index.js';
+import type { FloatDType } from '../device/index.js';
 import { EngineError, InvalidArgumentError } from '../errors.js';
 import {
   type ArchitectureDescription,
@@ -51,7 +51,7 @@ export interface ModelConfig {
   readonly eosTokenIds: readonly number[];
   readonly bosTokenId: number | undefined;
   /** The dtype that config.json asks for; undefined when it says nothing. */
-  readonly declaredDtype: WeightDType | undefined;
+  readonly declaredDtype: FloatDType | undefined;
 }
 
 /** Far above any model; keeps a forged config from filling the memory with layer lists. */
@@ -193,7 +193,7 @@ function parseSlidingLayers(
   return hasRope.map((_, layer) => layer >= firstLayer);
 }
 
-function parseDtype(fields: ConfigFields): WeightDType | undefined {
+function parseDtype(fields: ConfigFields): FloatDType | undefined {
   const name = ['dtype', 'torch_dtype'].find((candidate) => fields.has(candidate));
   return name === undefined ? undefined : fields.getChoice(name, declaredDtypes);
 }

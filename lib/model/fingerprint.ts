@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 
-import type { WeightDType } from '../device/index.js';
+import type { FloatDType, WeightDType } from '../device/index.js';
 import type { Checkpoint, CheckpointTensor } from './checkpoint.js';
 import type { ModelConfig } from './config.js';
 import { inverseFrequencies } from './rope.js';
@@ -19,7 +19,7 @@ export interface FingerprintInput {
   readonly plan: WeightPlan;
   readonly config: ModelConfig;
   readonly weightsDtype: WeightDType;
-  readonly kvDtype: WeightDType;
+  readonly kvDtype: FloatDType;
 }
 
 /**

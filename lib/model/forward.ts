@@ -27,11 +27,12 @@ export interface ForwardModel {
  *
  * In the last layer only logit rows go on after attention (L of T rows): no other row's result is
  * ever read. A row's value does not depend on which rows stand beside it, so this changes no bit.
- * The residual stream is f32; what enters a matmul is rounded to the weights' dtype.
+ * The residual stream is f32; what enters a matmul is rounded to the weights' dtype, and stays f32
+ * where weights are quantised: their matmul quantises it by itself.
  */
 export function recordForward(recorder: Recorder, model: ForwardModel): void {
   const { config, weights } = model;
-  const outDtype = weights.embedding.dtype;
+  const outDtype = weights.embedding.inputDtype;
   const normAdding = (weight: Tensor, x: Activation, residual: Activation) =>
     recorder.rmsNorm({ x, residual, weight, eps: config.rmsNormEps, outDtype });
 
@@ -89,7 +90,7 @@ function recordAttention(
     scale: headDim ** -0.5,
     // The op's window counts the tokens before a row's own; a config counts that one too.
     window: slidingWindow === undefined ? undefined : slidingWindow - 1,
-    outDtype: weights.embedding.dtype,
+    outDtype: weights.embedding.inputDtype,
   });
 }
 
@@ -102,7 +103,7 @@ function recordMlp(
 ): Activation {
   const gated = {
     gateUp: recorder.matmul({ x, weight: gateUp, bias: gateUpBias }),
-    outDtype: down.dtype,
+    outDtype: down.inputDtype,
   };
   const product = config.activation === 'silu' ? recorder.siluMul(gated) : recorder.geluMul(gated);
   return recorder.matmul({ x: product, weight: down, bias: downBias });

@@ -1,5 +1,6 @@
 import type {
   Device,
+  FloatDType,
   KvCache,
   KvLayout,
   Program,
@@ -19,11 +20,12 @@ import { deviceDtype, type Freeable, loadWeights, planCheckpoint } from './weigh
 export interface LoadModelOptions {
   /**
    * Dtype of the weights on the device; `auto` is the one that config.json names, else the stored one, and
-   * bf16, which has f32's range, where the device does not have that one.
+   * bf16, which has f32's range, where the device does not have that one. `int8` and `int4` quantise
+   * while loading.
    */
   readonly dtype?: 'auto' | WeightDType;
-  /** Dtype of the KV cache; `auto` is the weights'. */
-  readonly kvDtype?: 'auto' | WeightDType;
+  /** Dtype of the KV cache; `auto` is what `dtype: 'auto'` would be for quantised weights, else the weights'. */
+  readonly kvDtype?: 'auto' | FloatDType;
   /** Longest context, in tokens; default and upper bound is the model's own. */
   readonly contextLen?: number;
 }
@@ -106,7 +108,9 @@ export async function loadModel(
     const { weightDtypes, cacheDtypes } = device.info;
     const auto = weightDtypes.includes(declared) ? declared : 'bf16';
     const weightsDtype = resolveDtype('dtype', options.dtype, auto, weightDtypes);
-    const kvDtype = resolveDtype('kvDtype', options.kvDtype, weightsDtype, cacheDtypes);
+    const isQuantized = weightsDtype === 'int8' || weightsDtype === 'int4';
+    const autoKv = isQuantized ? auto : weightsDtype;
+    const kvDtype = resolveDtype('kvDtype', options.kvDtype, autoKv, cacheDtypes);
     const fingerprint = fingerprintOf({ checkpoint, plan, config, weightsDtype, kvDtype });
     const weights = await loadWeights(device, checkpoint, plan, weightsDtype, owned);
     const tables = await uploadRopeTables(device, config, contextLen, owned);
@@ -153,17 +157,17 @@ function resolveContextLen(
   throw new InvalidArgumentError('contextLen', chosen, `an integer from 1 to ${limit}`);
 }
 
-function resolveDtype(
+function resolveDtype<D extends WeightDType>(
   field: string,
-  dtype: 'auto' | WeightDType | undefined,
-  auto: WeightDType,
-  known: readonly string[],
-): WeightDType {
+  dtype: 'auto' | D | undefined,
+  auto: D,
+  known: readonly D[],
+): D {
   if (dtype === undefined || dtype === 'auto') return auto;
   if (known.includes(dtype)) return dtype;
   const names = ['auto', ...known].map((name) => `'${name}'`);
   const limit = `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
-  const isDtype = ['f32', 'f16', 'bf16'].includes(dtype);
+  const isDtype = ['f32', 'f16', 'bf16', 'int8', 'int4'].includes(dtype);
   throw new InvalidArgumentError(
     field,
     dtype,

@@ -1,4 +1,4 @@
-import type { Device, Tensor, Weight, WeightDType } from '../device/index.js';
+import type { Device, FloatDType, Tensor, Weight, WeightDType } from '../device/index.js';
 import type { Checkpoint, CheckpointTensor } from './checkpoint.js';
 import type { ModelConfig } from './config.js';
 import {
@@ -136,7 +136,7 @@ class WeightLoader {
 }
 
 /** The device's name of a file dtype that {@link checkAgainstPlan} let pass. */
-export function deviceDtype(dtype: string): WeightDType {
+export function deviceDtype(dtype: string): FloatDType {
   return loadableDtypes[dtype as keyof typeof loadableDtypes];
 }
 

@@ -1,11 +1,11 @@
-import type { WeightDType } from '../device/index.js';
+import type { FloatDType } from '../device/index.js';
 
 /**
  * Gives stored little-endian numbers as float32; every f16 and bf16 is one exactly.
  *
  * @param bytes aligned to its elements
  */
-export function widen(bytes: Uint8Array, dtype: WeightDType): Float32Array {
+export function widen(bytes: Uint8Array, dtype: FloatDType): Float32Array {
   const { buffer, byteOffset, byteLength } = bytes;
   if (dtype === 'f32') return new Float32Array(buffer, byteOffset, byteLength / 4);
   const halves = new Uint16Array(buffer, byteOffset, byteLength / 2);

@@ -1,4 +1,4 @@
-import type { Device, DeviceInfo, DType } from '../../lib/device/index.js';
+import type { Device, DeviceInfo } from '../../lib/device/index.js';
 import { MismatchError, type RawOutputs } from './compare.js';
 import { describePart, type Extent, productPart } from './extent.js';
 import { type Axes, type Combination, pairwiseCover } from './pairwise.js';
@@ -145,8 +145,8 @@ function makeCase(suite: OpSuite, choice: Combination<Axes>, seed: number): Conf
 function isSupported(suite: OpSuite, choice: Combination<Axes>, device: Device): boolean {
   if (suite.dtypeOf === undefined) return true;
   const { weightDtypes, cacheDtypes } = device.info;
-  const known = suite.dtypeOf === 'weights' ? weightDtypes : cacheDtypes;
-  return known.includes(choice.dtype as DType);
+  const known: readonly string[] = suite.dtypeOf === 'weights' ? weightDtypes : cacheDtypes;
+  return known.includes(choice.dtype as string);
 }
 
 async function expectRefusal(trial: Trial, device: Device): Promise<void> {

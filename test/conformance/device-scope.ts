@@ -1,5 +1,13 @@
-import type { Device, DType, KvCache, Tensor, Weight } from '../../lib/device/index.js';
+import type {
+  Device,
+  DType,
+  KvCache,
+  Tensor,
+  Weight,
+  WeightDType,
+} from '../../lib/device/index.js';
 import { encode, type FloatDType } from '../reference/dtype.js';
+import { isQuantized } from '../reference/quantized.js';
 import { MismatchError, type RawOutputs } from './compare.js';
 import type { PagedBatch } from './paged-batch.js';
 
@@ -58,15 +66,15 @@ export class DeviceScope {
     return tensor;
   }
 
-  /** A weight kept in `dtype` and stored as rows of `sourceDtype`, stacked from parts of `partRows`. */
+  /** A weight kept in `dtype` and stored as rows of `sourceDtype` (f32 for int8 and int4), stacked from parts of `partRows`. */
   async weight(o: {
-    dtype: FloatDType;
+    dtype: WeightDType;
     inDim: number;
     partRows: readonly number[];
     values: ArrayLike<number>;
     sourceDtype?: FloatDType;
   }): Promise<Weight> {
-    const { dtype, inDim, sourceDtype = dtype } = o;
+    const { dtype, inDim, sourceDtype = isQuantized(dtype) ? 'f32' : dtype } = o;
     const outDim = o.partRows.reduce((sum, rows) => sum + rows, 0);
     const source = this.floats(sourceDtype, [outDim, inDim], o.values);
     const rowBytes = inDim * (sourceDtype === 'f32' ? 4 : 2);

@@ -1,5 +1,7 @@
-import { decode, encode, type FloatDType } from '../reference/dtype.js';
+import type { WeightDType } from '../../lib/device/index.js';
+import { decode, encode } from '../reference/dtype.js';
 import { embed } from '../reference/embed.js';
+import { dequantize, isQuantized, quantizeWeight } from '../reference/quantized.js';
 import { toleranceOf } from '../tolerances.js';
 import { expectClose } from './compare.js';
 import { asSuite, type Trial } from './conformance-case.js';
@@ -7,7 +9,7 @@ import { inScope } from './device-scope.js';
 import type { Random } from './random.js';
 
 const axes = {
-  dtype: ['f32', 'f16', 'bf16'],
+  dtype: ['f32', 'f16', 'bf16', 'int8', 'int4'],
   hidden: [1, 2, 31, 32, 33, 64, 80, 200],
   vocabSize: [1, 31, 32, 33, 100],
   numTokens: [0, 1, 2, 17],
@@ -15,7 +17,7 @@ const axes = {
 } as const;
 
 interface Choice {
-  readonly dtype: FloatDType;
+  readonly dtype: WeightDType;
   readonly hidden: number;
   readonly vocabSize: number;
   readonly numTokens: number;
@@ -55,7 +57,9 @@ function makeTrial(choice: Choice, random: Random): Trial {
         });
       }),
     check({ out }) {
-      const rounded = decode(dtype, encode(dtype, table));
+      const rounded = isQuantized(dtype)
+        ? dequantize(quantizeWeight(dtype, table, hidden))
+        : decode(dtype, encode(dtype, table));
       const input = { table: rounded, hidden, ids };
       const expected = embed(rows === 'ids' ? input : { ...input, vectors, vectorRows });
       const shape = [numTokens, hidden];

@@ -1,6 +1,6 @@
-import type { Device } from '../../lib/device/index.js';
-import type { FloatDType } from '../reference/dtype.js';
-import { expectSameBits } from './compare.js';
+import type { Device, WeightDType } from '../../lib/device/index.js';
+import { isQuantized } from '../reference/quantized.js';
+import { expectSameBits, MismatchError } from './compare.js';
 import { inScope } from './device-scope.js';
 import { Random } from './random.js';
 import { attendArranged, type SequenceUnderTest } from './sequence-arrangement.js';
@@ -15,7 +15,7 @@ export const nameOf = ({ info }: Device) => `${info.backend}/${info.isa}, ${info
  */
 export async function expectRowsAlone(
   devices: readonly Device[],
-  dtype: FloatDType,
+  dtype: WeightDType,
   seed: number,
 ): Promise<void> {
   const random = new Random(seed, `rows/${dtype}`);
@@ -26,7 +26,7 @@ export async function expectRowsAlone(
     inScope(device, async (scope) => {
       await device.ops.matmul({
         out: await scope.output('out', 'f32', [rows.length / inDim, outDim]),
-        x: scope.floats(dtype, [rows.length / inDim, inDim], rows),
+        x: scope.floats(isQuantized(dtype) ? 'f32' : dtype, [rows.length / inDim, inDim], rows),
         weight: await scope.weight({ dtype, inDim, partRows: [outDim], values }),
       });
     });
@@ -40,6 +40,56 @@ export async function expectRowsAlone(
       expectSameBits(`${numAlone} rows on ${nameOf(device)}`, { out }, expected);
     }
   }
+}
+
+/**
+ * Groups of quantised weights and rows that have no finite scale, none at all, or only just one.
+ *
+ * @throws {MismatchError} naming the device
+ */
+export async function expectQuantizedEdges(
+  devices: readonly Device[],
+  dtype: 'int8' | 'int4',
+  seed: number,
+): Promise<void> {
+  const random = new Random(seed, `edges/${dtype}`);
+  const [inDim, outDim, numRows] = [96, 40, 7];
+  const spread = (length: number) =>
+    Float32Array.from({ length }, () => random.normal() * 2 ** random.integer(-140, 100));
+  const x = spread(numRows * inDim);
+  x[3 * inDim + 40] = Number.NaN;
+  x[4 * inDim + 95] = Number.NEGATIVE_INFINITY;
+  x.fill(0, 5 * inDim, 6 * inDim);
+  // Scales of weights are f16: from 2^-24, and infinite above 65504.
+  const values = Float32Array.from(
+    { length: outDim * inDim },
+    () => random.normal() * 2 ** random.integer(-36, 12),
+  );
+  values[inDim * 2 + 5] = Number.NaN;
+  values[inDim * 33] = Number.POSITIVE_INFINITY;
+  values[inDim * 9] = 1e30;
+  const outputs = devices.map((device) =>
+    inScope(device, async (scope) => {
+      await device.ops.matmul({
+        out: await scope.output('out', 'f32', [numRows, outDim]),
+        x: scope.floats('f32', [numRows, inDim], x),
+        weight: await scope.weight({ dtype, inDim, partRows: [outDim], values }),
+      });
+    }),
+  );
+  const [expected, ...others] = await Promise.all(outputs);
+  others.forEach((output, i) => {
+    expectSameBits(`on ${nameOf(devices[i + 1])}`, output, expected);
+  });
+  const isNaNAt = (row: number, output: number) =>
+    Number.isNaN(expected.out[row * outDim + output]);
+  const wrong = [...expected.out.keys()].filter((i) => {
+    const [row, output] = [Math.floor(i / outDim), i % outDim];
+    const mustBe = row === 3 || row === 4 || output === 2 || output === 33;
+    // 1e30 makes an infinite scale, whose products with 0 are NaN and with others infinite.
+    return output !== 9 && isNaNAt(row, output) !== mustBe;
+  });
+  if (wrong.length > 0) throw new MismatchError(`NaN where none belongs, or none: ${wrong}`);
 }
 
 /**

@@ -10,6 +10,7 @@ import { inScope } from './device-scope.js';
 import { Random, seedOfThisRun } from './random.js';
 import {
   expectArrangementsAgree,
+  expectQuantizedEdges,
   expectRowsAlone,
   nameOf,
   sequencesUnderTest,
@@ -70,7 +71,9 @@ describe(`every instruction set and number of threads gives the same bits (PA_SE
 describe(`a row of a product is the same alone and among others (PA_SEED=${seed})`, () => {
   const devices = openDevices(isas.map((isa) => ({ isa, threads: 2 })));
 
-  test.each(dtypes)('matmul, %s', (dtype) => expectRowsAlone(devices, dtype, seed));
+  test.each([...dtypes, 'int8', 'int4'] as const)('matmul, %s', (dtype) =>
+    expectRowsAlone(devices, dtype, seed),
+  );
 });
 
 describe(`a row of attention is the same in every arrangement (PA_SEED=${seed})`, () => {
@@ -113,6 +116,11 @@ describe(`a row of attention does not see what comes after it (PA_SEED=${seed})`
 
 describe('numbers at the edges of float32', () => {
   const devices = openDevices(isas.map((isa) => ({ isa, threads: 1 })));
+
+  test.each(['int8', 'int4'] as const)(
+    'infinity, NaN and numbers too small for a scale give the same bits, %s',
+    (dtype) => expectQuantizedEdges(devices, dtype, seed),
+  );
 
   test.each(dtypes)('subnormal operands of a product give the same bits, %s', async (dtype) => {
     const random = new Random(seed, `subnormal/${dtype}`);

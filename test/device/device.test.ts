@@ -9,7 +9,7 @@ describe('Device.open', () => {
     const device = Device.open({ backend: 'cpu', threads: 2 });
     expect(device.info).toMatchObject({ backend: 'cpu', threads: 2, deterministic: true });
     expect(device.info).toMatchObject({ computeCapability: undefined, memoryBytes: undefined });
-    expect(device.info.weightDtypes).toEqual(['f32', 'f16', 'bf16']);
+    expect(device.info.weightDtypes).toEqual(['f32', 'f16', 'bf16', 'int8', 'int4']);
     expect(device.freeBytes()).toBeUndefined();
     expect(device.info.name).not.toBe('');
     expect(Device.availableIsas()).toContain(device.info.isa as Isa);

@@ -1,4 +1,4 @@
-import { Device, type DeviceOptions, type Isa } from '../../lib/device/index.js';
+import { Device, type DeviceOptions, type Isa, type WeightDType } from '../../lib/device/index.js';
 import {
   DeviceExecutor,
   EngineCore,
@@ -6,11 +6,13 @@ import {
   type StepBatch,
 } from '../../lib/engine/index.js';
 import { loadModel, type Model } from '../../lib/model/index.js';
-import { randomConfig, temporaryCheckpoint, type WeightDType } from '../model/random-checkpoint.js';
+import { randomConfig, temporaryCheckpoint } from '../model/random-checkpoint.js';
+import { isQuantized } from '../reference/quantized.js';
 import { Client, WatchedExecutor } from './harness.js';
 
 /** A tiny random model, by what its kernels see of it. */
 export interface TinyModel {
+  /** Of the weights; int8 and int4 are stored as bf16. */
   readonly dtype: WeightDType;
   /** Query heads per KV head. */
   readonly group: number;
@@ -30,11 +32,14 @@ export function tinyCheckpoint({ dtype, group, headDim }: TinyModel) {
     head_dim: headDim,
     max_position_embeddings: 1024,
   });
-  return temporaryCheckpoint({ config, dtype, seed: group * headDim });
+  const stored = isQuantized(dtype) ? 'bf16' : dtype;
+  return temporaryCheckpoint({ config, dtype: stored, seed: group * headDim });
 }
 
 export interface DeviceEngineOptions {
   readonly folder: string;
+  /** Of the weights; default: as the checkpoint declares. */
+  readonly dtype?: WeightDType;
   readonly threads?: number;
   readonly isa?: Isa;
   /** Another device than a CPU with `threads` and `isa`. */
@@ -74,7 +79,7 @@ export class DeviceEngine {
   static async #over(device: Device, options: DeviceEngineOptions): Promise<DeviceEngine> {
     const { folder, numBlocks, blockSize } = options;
     const { maxSeqs = 8, maxTokens = 512, onSubmit = () => {}, checks } = options;
-    const model = await loadModel(device, folder);
+    const model = await loadModel(device, folder, { dtype: options.dtype });
     const kv = { numBlocks, blockSize };
     const executor = new DeviceExecutor({ device, model, kv, maxSeqs, maxTokens });
     const core = new EngineCore({

@@ -3,6 +3,7 @@ import type { StepBatch } from '../../lib/engine/index.js';
 import { extentOfThisRun, productPart } from '../conformance/extent.js';
 import { type Axes, type Combination, pairwiseCover } from '../conformance/pairwise.js';
 import { Random } from '../conformance/random.js';
+import { isQuantized } from '../reference/quantized.js';
 import { DeviceEngine } from './device-engine.js';
 import { type Answered, IdentityTraffic, numRowsOf } from './identity-traffic.js';
 import type { ReferenceAnswers } from './reference-answers.js';
@@ -10,7 +11,7 @@ import type { ReferenceAnswers } from './reference-answers.js';
 /** Everything that must not change a bit of the logits, and the models to show it on. */
 export function identityAxes() {
   return {
-    dtype: ['f32', 'f16', 'bf16'],
+    dtype: ['f32', 'f16', 'bf16', 'int8', 'int4'],
     group: [1, 4, 7],
     headDim: [64, 96, 128],
     isa: Device.availableIsas(),
@@ -33,6 +34,9 @@ export function identityCases(minCases: number, seed: number): IdentityCase[] {
 export const nameOf = (c: IdentityCase): string =>
   `${c.dtype} group ${c.group} head_dim ${c.headDim} ${c.isa} threads ${c.threads} ` +
   `block ${c.blockSize} chunk ${c.chunk} ${c.pool} pool`;
+
+/** What the model is quantised to while loading; undefined where it stays as it is stored. */
+export const quantizedDtype = ({ dtype }: IdentityCase) => (isQuantized(dtype) ? dtype : undefined);
 
 /** What happened, counted over requests or by the device. */
 export interface Tally {
@@ -92,11 +96,12 @@ export async function runIdentityCase(
   reference: ReferenceAnswers,
 ): Promise<IdentityResult> {
   const { isa, threads, blockSize, chunk, pool } = variant;
+  const dtype = quantizedDtype(variant);
   const poolTokens = pool === 'tiny' ? tinyPoolTokens : amplePoolTokens;
   const numBlocks = Math.ceil(poolTokens / blockSize) + 1;
   const { folder, seed, onSubmit, on } = options;
   const engine = await DeviceEngine.open({
-    ...{ folder, isa, threads, blockSize, numBlocks, onSubmit, on },
+    ...{ folder, dtype, isa, threads, blockSize, numBlocks, onSubmit, on },
     maxSeqs: 16,
     // No limit in time: what a step holds, and so who is preempted, is the same in every run.
     engine: { maxChunkTokens: chunk, maxStepMs: 1e9, maxPrefillStepMs: 1e9 },

@@ -8,25 +8,31 @@ import {
   identityAxes,
   identityCases,
   nameOf,
+  quantizedDtype,
   runIdentityCase,
 } from './identity-case.js';
 import { ReferenceAnswers } from './reference-answers.js';
 
 /** Chooses the share of the product that `npm run test:full` runs; the cover is always the same. */
 const seed = seedOfThisRun();
-const cases = identityCases(24, seed);
+const cases = identityCases(30, seed);
 const total = emptyTally();
 
 /** The models of the cases, each with what it answers alone; opened when first needed. */
 const models = new Map<string, { folder: string; remove(): void; reference: ReferenceAnswers }>();
 
-async function modelOf({ dtype, group, headDim }: IdentityCase) {
+async function modelOf(variant: IdentityCase) {
+  const { dtype, group, headDim } = variant;
   const name = `${dtype}-${group}-${headDim}`;
   const known = models.get(name);
   if (known !== undefined) return known;
   const model: TinyModel = { dtype, group, headDim };
   const checkpoint = tinyCheckpoint(model);
-  const reference = await ReferenceAnswers.open(checkpoint.folder);
+  const reference = await ReferenceAnswers.open(
+    checkpoint.folder,
+    undefined,
+    quantizedDtype(variant),
+  );
   const opened = { ...checkpoint, reference };
   models.set(name, opened);
   return opened;

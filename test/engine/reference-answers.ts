@@ -1,4 +1,4 @@
-import type { DeviceOptions } from '../../lib/device/index.js';
+import type { DeviceOptions, WeightDType } from '../../lib/device/index.js';
 import type { SamplingParams } from '../../lib/engine/index.js';
 import { DeviceEngine } from './device-engine.js';
 
@@ -17,10 +17,17 @@ export class ReferenceAnswers {
 
   private constructor(readonly engine: DeviceEngine) {}
 
-  /** @param on a device of its own; one thread of the CPU when left out */
-  static async open(folder: string, on?: DeviceOptions): Promise<ReferenceAnswers> {
+  /**
+   * @param on a device of its own; one thread of the CPU when left out
+   * @param dtype of the weights; as the checkpoint declares when left out
+   */
+  static async open(
+    folder: string,
+    on?: DeviceOptions,
+    dtype?: WeightDType,
+  ): Promise<ReferenceAnswers> {
     const pool = { numBlocks: 40, blockSize: 16 };
-    const engine = await DeviceEngine.open({ folder, ...pool, checks: false, on });
+    const engine = await DeviceEngine.open({ folder, dtype, ...pool, checks: false, on });
     return new ReferenceAnswers(engine);
   }
 

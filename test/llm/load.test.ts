@@ -152,6 +152,7 @@ describe('load refuses', () => {
     ['maxSeqs of 0', { maxSeqs: 0 }, { code: 'ERR_INVALID_ARGUMENT' }],
     ['an unknown backend', { backend: 'tpu' as 'cpu' }, { code: 'ERR_INVALID_ARGUMENT' }],
     ['an unknown dtype', { dtype: 'int3' as 'f32' }, { field: 'dtype' }],
+    ['a quantised KV cache', { kvDtype: 'int8' as 'f32' }, { code: 'ERR_UNSUPPORTED_DTYPE' }],
     ['a misspelt option', { blocksize: 16 } as object, { field: 'options.blocksize' }],
     ['an empty salt', { salt: '' }, { field: 'salt' }],
   ])('%s', async (_, options, expected) => {

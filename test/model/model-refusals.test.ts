@@ -144,7 +144,10 @@ describe('loadModel refuses, with nothing left behind,', () => {
     [{ contextLen: 0 }, 'contextLen is 0; expected an integer from 1 to 4096'],
     [{ contextLen: 4097 }, 'contextLen is 4097; expected an integer from 1 to 4096'],
     [{ contextLen: 1.5 }, 'contextLen is 1.5; expected an integer from 1 to 4096'],
-    [{ dtype: 'int8' as 'f32' }, "dtype is \"int8\"; expected 'auto', 'f32', 'f16' or 'bf16'"],
+    [
+      { dtype: 'int2' as 'f32' },
+      "dtype is \"int2\"; expected 'auto', 'f32', 'f16', 'bf16', 'int8' or 'int4'",
+    ],
     [{ kvDtype: 'f8' as 'f32' }, "kvDtype is \"f8\"; expected 'auto', 'f32', 'f16' or 'bf16'"],
   ])('the options %j', async (options, message) => {
     writeChanged(() => {});

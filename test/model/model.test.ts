@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { Device, type WeightDType } from '../../lib/device/index.js';
+import { Device, type FloatDType } from '../../lib/device/index.js';
 import { type LoadModelOptions, loadModel } from '../../lib/model/index.js';
 import { modelLogits } from '../tolerances.js';
 import { roundTo } from './float-bits.js';
@@ -47,7 +47,7 @@ describe('loadModel', () => {
   }
 
   describe('loads', () => {
-    test.each<[WeightDType, ConfigJson]>([
+    test.each<[FloatDType, ConfigJson]>([
       ['f32', { head_dim: 80, rope_scaling: { type: 'linear', factor: 2 } }],
       ['f16', { num_key_value_heads: 4, head_dim: 96 }],
       ['f16', { ...qwen2, head_dim: 128 }],
@@ -70,7 +70,7 @@ describe('loadModel', () => {
             tensorValues(name, shape, 3).map(round),
           ]),
         );
-        const rounding = { matmulInput: round, kv: round };
+        const rounding = { matmulInput: (row: Float64Array) => row.map(round), kv: round };
         const tensor = (name: string) => tensors.get(name)!;
         const expected = referenceLogits(model.config, tensor, prompt, rounding);
         for (const [row, values] of expected.entries()) {

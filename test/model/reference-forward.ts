@@ -7,13 +7,13 @@ export type TensorSource = (name: string) => ArrayLike<number>;
 
 /** What the engine rounds where; identity functions give the pure float64 result. */
 export interface Rounding {
-  /** What enters a matrix product. */
-  matmulInput(value: number): number;
+  /** A row that enters a matrix product. */
+  matmulInput(row: Float64Array): Float64Array;
   /** Keys and values on their way into the cache. */
   kv(value: number): number;
 }
 
-export const noRounding: Rounding = { matmulInput: (value) => value, kv: (value) => value };
+export const noRounding: Rounding = { matmulInput: (row) => row, kv: (value) => value };
 
 type Rows = Float64Array[];
 
@@ -33,7 +33,7 @@ export function referenceLogits(
   const { qkvModules, gateUpModules } = architectures[config.architecture];
   const linear = (rows: Rows, parent: string, modules: readonly string[], hasBias: boolean): Rows =>
     rows.map((row) => {
-      const input = row.map(rounding.matmulInput);
+      const input = rounding.matmulInput(row);
       const outputs = modules.map((module) => {
         const name = parent ? `${parent}.${module}` : module;
         return product(input, tensor(`${name}.weight`), hasBias ? tensor(`${name}.bias`) : []);

@@ -97,7 +97,8 @@ function exponentOf(x: number): number {
   return biased === 0 ? -1023 : biased - 1023;
 }
 
-function roundHalfToEven(x: number): number {
+/** The nearest whole number, the even one of two. */
+export function roundHalfToEven(x: number): number {
   const below = floor(x);
   const rest = x - below;
   if (rest !== 0.5) return rest < 0.5 ? below : below + 1;
