@@ -175,6 +175,12 @@ function withTypedErrors(addon: NativeAddon): NativeAddon {
   return Object.fromEntries(wrapped) as NativeAddon;
 }
 
+/** What to do about what the machine lacks. */
+const hints: Partial<Record<ErrorCode, string>> = {
+  ERR_CUDA_UNAVAILABLE: 'see "When it fails" in docs/cuda.md, or use backend: \'cpu\'',
+  ERR_UNSUPPORTED_GPU: 'build kernels for it: npm run build:payloads -- --arch sm_XX',
+};
+
 /** The error that an addon's code and message stand for; an unknown code becomes `ERR_NATIVE`. */
 export function nativeError(
   code: string | undefined | null,
@@ -183,6 +189,9 @@ export function nativeError(
 ): EngineError {
   const isKnown = code !== undefined && code !== null && Object.hasOwn(errorCodes, code);
   const knownCode = isKnown ? (code as ErrorCode) : 'ERR_NATIVE';
-  if (!cuda) return new EngineError(knownCode, message);
+  if (!cuda) {
+    const hint = hints[knownCode];
+    return new EngineError(knownCode, message, hint === undefined ? {} : { hint });
+  }
   return new CudaError(message, cuda.cudaCode, cuda.call, cuda.kernel, knownCode);
 }
