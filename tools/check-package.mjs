@@ -7,6 +7,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { faultsOfAddon } from './prebuilds/inspect.mjs';
+import { glibcFloor, prebuiltArchitectures } from './prebuilds/zig.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'paged-attention-package-'));
@@ -52,6 +54,15 @@ try {
     run('npm', ['run', '--silent', 'build:prebuilds'], root),
     (status) => status === 0,
   );
+  for (const architecture of prebuiltArchitectures) {
+    const addon = join(root, `prebuilds/linux-${architecture}/node.glibc.node`);
+    const faults = faultsOfAddon(addon, architecture);
+    check(
+      `prebuilt addon for ${architecture}: glibc ${glibcFloor} and nothing else`,
+      { status: faults.length, text: faults.join('\n') },
+      (numFaults) => numFaults === 0,
+    );
+  }
   const packed = run('npm', ['pack', '--silent', '--pack-destination', folder], root);
   check('npm pack', packed, (status) => status === 0);
   const tarball = packed.text.trim().split('\n').at(-1);
