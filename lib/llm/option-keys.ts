@@ -21,6 +21,8 @@ const loadKeys: Readonly<Record<keyof LoadOptions, true>> = {
   maxPinnedFraction: true,
   salt: true,
   maxIdleMs: true,
+  onProgress: true,
+  signal: true,
 };
 
 const generateKeys: Readonly<Record<keyof GenerateOptions, true>> = {
