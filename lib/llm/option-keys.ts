@@ -22,6 +22,8 @@ const loadKeys: Readonly<Record<keyof LoadOptions, true>> = {
   maxPinnedFraction: true,
   salt: true,
   maxIdleMs: true,
+  onProgress: true,
+  signal: true,
 };
 
 const generateKeys: Readonly<Record<keyof GenerateOptions, true>> = {
