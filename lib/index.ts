@@ -16,4 +16,5 @@ export {
   PrefixCache,
 } from './kv/index.js';
 export * from './llm/index.js';
+export type { LoadProgress } from './model/index.js';
 export type { ChatMessage, ChatRole, ChatTool, TextPart, ToolCall } from './text/index.js';

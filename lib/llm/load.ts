@@ -1,5 +1,6 @@
 import { Device } from '../device/index.js';
 import { DeviceExecutor, EngineCore } from '../engine/index.js';
+import { InvalidArgumentError } from '../errors.js';
 import { loadModel, type Model } from '../model/index.js';
 import { TextWorker } from '../text/index.js';
 import { defaultBlockSize, defaultsByBackend } from './defaults.js';
@@ -15,13 +16,15 @@ import { saltOf } from './submit-message.js';
  * Loads a model: nothing or `'recall'` is the one that comes with the package, `'./dir'` a folder.
  *
  * Takes the event loop for parts of its work (tokenizer, tables); afterwards nothing does. When it rejects, nothing
- * stays taken.
+ * stays taken; a `signal` ends it between two tensors.
  *
  * @throws {EngineError} `ERR_MODEL_NOT_FOUND` naming each reading of `source`; `ERR_INVALID_ARGUMENT` naming the option;
  *   `ERR_POOL_TOO_SMALL`, `ERR_OUT_OF_MEMORY`; the codes of a malformed checkpoint (docs/errors.md)
  */
 export async function load(source?: string | URL, options: LoadOptions = {}): Promise<Llm> {
   checkOptionKeys(options, optionKeys.load);
+  checkProgressOptions(options);
+  options.signal?.throwIfAborted();
   const salt = saltOf(options, undefined);
   const folder = await findModelFolder(source);
   const sampling = await readSamplingDefaults(folder);
@@ -32,7 +35,9 @@ export async function load(source?: string | URL, options: LoadOptions = {}): Pr
     try {
       const { core, model, info } = floor;
       const defaults = { sampling, salt, contextLen: model.contextLen };
-      return new Llm({ core, text: await text, defaults, info, free: floor.free });
+      const worker = await text;
+      options.signal?.throwIfAborted();
+      return new Llm({ core, text: worker, defaults, info, free: floor.free });
     } catch (error) {
       await floor.core.close();
       await floor.free();
@@ -41,6 +46,16 @@ export async function load(source?: string | URL, options: LoadOptions = {}): Pr
   } catch (error) {
     await text.then((worker) => worker.close()).catch(() => {});
     throw error;
+  }
+}
+
+/** @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` */
+function checkProgressOptions({ onProgress, signal }: LoadOptions): void {
+  if (onProgress !== undefined && typeof onProgress !== 'function') {
+    throw new InvalidArgumentError('onProgress', onProgress, 'a function');
+  }
+  if (signal !== undefined && typeof signal?.throwIfAborted !== 'function') {
+    throw new InvalidArgumentError('signal', signal, 'an AbortSignal');
   }
 }
 
@@ -58,8 +73,14 @@ async function openFloor(folder: string, options: LoadOptions): Promise<Floor> {
   const { backend, index, threads, isa, deterministic } = options;
   const device = Device.open({ backend, index, threads, isa, deterministic });
   try {
-    const { dtype, kvDtype, contextLen } = options;
-    const model = await loadModel(device, folder, { dtype, kvDtype, contextLen });
+    const { dtype, kvDtype, contextLen, onProgress, signal } = options;
+    const model = await loadModel(device, folder, {
+      dtype,
+      kvDtype,
+      contextLen,
+      onProgress,
+      signal,
+    });
     const free = async () => {
       model.free();
       await device.close();

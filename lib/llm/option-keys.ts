@@ -27,6 +27,8 @@ const loadKeys: Readonly<Record<keyof LoadOptions, true>> = {
   maxPinnedFraction: true,
   salt: true,
   maxIdleMs: true,
+  onProgress: true,
+  signal: true,
 };
 
 const inspectKeys: Readonly<Record<keyof InspectOptions, true>> = {

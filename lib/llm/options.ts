@@ -1,4 +1,5 @@
 import type { Isa } from '../device/index.js';
+import type { LoadProgress } from '../model/index.js';
 import type { ChatTool } from '../text/index.js';
 import type { Prefix } from './prefix.js';
 
@@ -48,6 +49,10 @@ export interface LoadOptions {
   readonly salt?: string;
   /** Forget blocks that nobody used for so long; default: never. */
   readonly maxIdleMs?: number;
+  /** Told how far loading is, after each tensor; what it throws ends the loading. */
+  readonly onProgress?: (progress: LoadProgress) => void;
+  /** Ends the loading: `load` frees what it took and rejects with `signal.reason`. */
+  readonly signal?: AbortSignal;
 }
 
 /** What `inspect` may be told: the options of `load` that decide how much memory a model takes. */

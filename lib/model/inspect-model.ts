@@ -1,7 +1,7 @@
 import type { Device, WeightDType } from '../device/index.js';
 import type { ModelConfig } from './config.js';
 import type { ModelKvLayout } from './model.js';
-import { type LoadModelOptions, type OpenModel, openModel } from './open-model.js';
+import { type OpenModel, type OpenModelOptions, openModel } from './open-model.js';
 import {
   type MatrixPlan,
   plannedTensors,
@@ -48,7 +48,7 @@ const groupInputs = 32;
 export async function inspectModel(
   device: Device,
   folder: string,
-  options: LoadModelOptions = {},
+  options: OpenModelOptions = {},
 ): Promise<ModelInspection> {
   const open = await openModel(device, folder, options);
   try {

@@ -65,8 +65,8 @@ export class Model {
 /**
  * Loads a Hugging Face model folder: config.json and `*.safetensors`.
  *
- * Everything is checked before anything is loaded; when this rejects, no file stays mapped and no
- * device memory taken. Matrices are packed on the device's own thread; checks, fingerprint and rotary
+ * Everything is checked before anything is loaded; when this rejects or is aborted, no file stays mapped
+ * and no device memory taken. Matrices are packed on the device's own thread; checks, fingerprint and rotary
  * tables hold the event loop, the tables for longer the longer the context is.
  *
  * @param folder with config.json; files are read during the call only
@@ -79,13 +79,24 @@ export async function loadModel(
   folder: string,
   options: LoadModelOptions = {},
 ): Promise<Model> {
+  const { onProgress, signal } = options;
   const open = await openModel(device, folder, options);
   const { config, checkpoint, plan, weightsDtype, kvDtype, contextLen } = open;
   const owned: Freeable[] = [];
   try {
     const fingerprint = fingerprintOf({ checkpoint, plan, config, weightsDtype, kvDtype });
-    const weights = await loadWeights(device, checkpoint, plan, weightsDtype, owned);
+    signal?.throwIfAborted();
+    const weights = await loadWeights(checkpoint, plan, {
+      device,
+      dtype: weightsDtype,
+      owned,
+      onProgress: (progress) => {
+        onProgress?.(progress);
+        signal?.throwIfAborted();
+      },
+    });
     const tables = await uploadRopeTables(device, config, contextLen, owned);
+    signal?.throwIfAborted();
     const { numLayers, numKvHeads, headDim } = config;
     const kvLayout = { numLayers, numKvHeads, headDim, dtype: kvDtype };
     return new Model({ config, weights, ...tables }, owned, kvLayout, contextLen, fingerprint);

@@ -3,10 +3,10 @@ import { InvalidArgumentError } from '../errors.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
 import { type ModelConfig, readConfig } from './config.js';
 import type { WeightPlan } from './weight-plan.js';
-import { deviceDtype, planCheckpoint } from './weights.js';
+import { deviceDtype, type LoadProgress, planCheckpoint } from './weights.js';
 
-/** What {@link loadModel} and {@link inspectModel} may be told. */
-export interface LoadModelOptions {
+/** The part of {@link LoadModelOptions} that decides how much memory a model takes. */
+export interface OpenModelOptions {
   /**
    * Dtype of the weights on the device; `auto` is the one that config.json names, else the stored one, and
    * bf16, which has f32's range, where the device does not have that one. `int8` and `int4` quantise
@@ -17,6 +17,14 @@ export interface LoadModelOptions {
   readonly kvDtype?: 'auto' | FloatDType;
   /** Longest context, in tokens; default and upper bound is the model's own. */
   readonly contextLen?: number;
+}
+
+/** What {@link loadModel} may be told. */
+export interface LoadModelOptions extends OpenModelOptions {
+  /** Told how far loading is, after each tensor; what it throws ends the loading. */
+  readonly onProgress?: (progress: LoadProgress) => void;
+  /** Ends the loading, which then rejects with `signal.reason`. */
+  readonly signal?: AbortSignal;
 }
 
 /** A model whose files were checked and of which nothing is loaded; the owner closes `checkpoint`. */
@@ -42,7 +50,7 @@ const maxRopeTableBytes = 2 ** 30;
 export async function openModel(
   device: Device,
   folder: string,
-  options: LoadModelOptions,
+  options: OpenModelOptions,
 ): Promise<OpenModel> {
   const config = await readConfig(folder);
   const contextLen = resolveContextLen(options.contextLen, config);
@@ -61,7 +69,7 @@ export async function openModel(
 function resolveDtypes(
   device: Device,
   declared: FloatDType,
-  options: LoadModelOptions,
+  options: OpenModelOptions,
 ): Pick<OpenModel, 'weightsDtype' | 'kvDtype'> {
   const { weightDtypes, cacheDtypes } = device.info;
   const auto = weightDtypes.includes(declared) ? declared : 'bf16';
