@@ -49,25 +49,23 @@ async function answerInput(conversation: Conversation, terminal: Terminal): Prom
 async function talk(conversation: Conversation, info: LlmInfo, terminal: Terminal): Promise<void> {
   say(terminal, greeting(info));
   const lines = createInterface({ input: terminal.stdin, output: terminal.stderr, terminal: true });
+  const closed = new AbortController();
+  lines.on('close', () => closed.abort());
   lines.on('SIGINT', () => conversation.interrupt() || lines.close());
   for (;;) {
-    const line = await nextLine(lines);
+    const line = await nextLine(lines, closed.signal);
     if (line === undefined) return say(terminal, '');
     if (line.trim() !== '') await askAloud(conversation, line, terminal);
   }
 }
 
 /** @returns undefined when the person is done */
-async function nextLine(lines: Interface): Promise<string | undefined> {
-  const closed = new AbortController();
-  const onClose = () => closed.abort();
-  lines.once('close', onClose);
+async function nextLine(lines: Interface, closed: AbortSignal): Promise<string | undefined> {
   try {
-    return await lines.question('> ', { signal: closed.signal });
-  } catch {
-    return undefined;
-  } finally {
-    lines.off('close', onClose);
+    return await lines.question('> ', { signal: closed });
+  } catch (error) {
+    if (closed.aborted) return undefined;
+    throw error;
   }
 }
 

@@ -59,7 +59,8 @@ describe('paged-attention chat', () => {
     const { stdin, waitFor, ...run } = startCli(['chat', 'recall', ...endless], { isTTY: true });
     await waitFor('> ');
     stdin.write('Once upon a time\n');
-    stdin.write('\u0003');
+    await run.waitForOutput();
+    stdin.write('\u0003'); // Ctrl-C
     await waitFor('> ');
     stdin.write('\u0003'); // no reply is being written now
     expect(await run.exitCode).toBe(0);

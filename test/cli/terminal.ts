@@ -10,6 +10,8 @@ export interface CliRun {
   stderr(): string;
   /** Resolves when standard error shows `text` after what an earlier wait saw. */
   waitFor(text: string): Promise<void>;
+  /** Resolves when standard output shows anything. */
+  waitForOutput(): Promise<void>;
 }
 
 /** Starts a command line; with `isTTY` it believes to be on a terminal. */
@@ -31,6 +33,9 @@ export function startCli(args: readonly string[], { isTTY = false } = {}): CliRu
         }
         await stderr.changed();
       }
+    },
+    waitForOutput: async () => {
+      while (stdout.text() === '') await stdout.changed();
     },
   };
 }
