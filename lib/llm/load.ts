@@ -117,6 +117,7 @@ async function openEngine(
     maxStepMs: options.maxStepMs ?? defaults.maxStepMs,
     maxPrefillStepMs: options.maxPrefillStepMs,
     maxQueue: options.maxQueue,
+    maxTraceEvents: options.maxTraceEvents,
   });
   return { core, info: infoOf(device, model, folder, { ...kv, blockBytes }) };
 }

@@ -24,6 +24,7 @@ const loadKeys: Readonly<Record<keyof LoadOptions, true>> = {
   maxStepMs: true,
   maxPrefillStepMs: true,
   maxQueue: true,
+  maxTraceEvents: true,
   maxPinnedFraction: true,
   salt: true,
   maxIdleMs: true,

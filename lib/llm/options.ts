@@ -43,6 +43,8 @@ export interface LoadOptions {
   readonly maxPrefillStepMs?: number;
   /** Requests that may wait; default 1,024. */
   readonly maxQueue?: number;
+  /** Events that `trace()` keeps, the newest; default 0: nothing is recorded. */
+  readonly maxTraceEvents?: number;
   /** Share of the KV cache that pins and prefix handles may hold, 0 to 1; default 0.5. */
   readonly maxPinnedFraction?: number;
   /** Salt of requests that name none; default: none, which is a salt of its own. */
