@@ -38,7 +38,6 @@ case ${1:-all} in
   all)
     run_variant asan address,undefined
     run_variant tsan thread
-    run_node
     ;;
   *)
     echo "usage: tools/sanitize.sh [asan|tsan|node]" >&2
