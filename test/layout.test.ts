@@ -10,14 +10,18 @@ const floors: Record<string, readonly string[]> = {
   text: ['errors'],
   model: ['device', 'errors'],
   engine: ['model', 'kv', 'text', 'device', 'errors'],
-  llm: ['engine', 'model', 'kv', 'text', 'device', 'errors'],
-  index: ['llm', 'engine', 'model', 'kv', 'text', 'device', 'errors'],
+  hub: ['errors'],
+  llm: ['hub', 'engine', 'model', 'kv', 'text', 'device', 'errors'],
+  cli: ['llm', 'text', 'errors'],
+  index: ['hub', 'llm', 'engine', 'model', 'kv', 'text', 'device', 'errors'],
 };
 
 /** Packages that a folder may import beside node:*; kv/ is pure bookkeeping. */
 const packages: Record<string, readonly string[]> = {
   device: ['node-gyp-build'],
   text: ['tokenizers', '@huggingface/jinja'],
+  hub: ['@huggingface/hub'],
+  cli: ['commander'],
 };
 
 /** What C++ files of a folder may include with quotes, beside files of their own folder. */
