@@ -12,7 +12,7 @@ const floors: Record<string, readonly string[]> = {
   engine: ['model', 'kv', 'text', 'device', 'errors'],
   hub: ['errors'],
   llm: ['hub', 'engine', 'model', 'kv', 'text', 'device', 'errors'],
-  cli: ['llm', 'text', 'errors'],
+  cli: ['llm', 'hub', 'text', 'device', 'errors'],
   index: ['hub', 'llm', 'engine', 'model', 'kv', 'text', 'device', 'errors'],
 };
 
