@@ -19,7 +19,8 @@ export {
   type ModelKvLayout,
   type ModelLimits,
 } from './model.js';
-export { inverseFrequencies, type RopeConfig, type RopeScaling, ropeTable } from './rope.js';
+export { chooseRotation, type Rotation, ropeTable } from './rope.js';
+export type { RopeConfig, RopeScaling } from './rope-config.js';
 export {
   readSafetensorsHeader,
   type SafetensorsDType,

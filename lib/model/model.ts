@@ -122,7 +122,14 @@ export async function loadModel(
     const isQuantized = weightsDtype === 'int8' || weightsDtype === 'int4';
     const autoKv = isQuantized ? auto : weightsDtype;
     const kvDtype = resolveDtype('kvDtype', options.kvDtype, autoKv, cacheDtypes);
-    const fingerprint = fingerprintOf({ checkpoint, plan, config, weightsDtype, kvDtype });
+    const fingerprint = fingerprintOf({
+      checkpoint,
+      plan,
+      config,
+      contextLen,
+      weightsDtype,
+      kvDtype,
+    });
     signal?.throwIfAborted();
     const weights = await loadWeights(checkpoint, plan, {
       device,
