@@ -10,6 +10,7 @@ import type { LoadOptions } from './options.js';
 import { readSamplingDefaults } from './sampling.js';
 import { findModelFolder } from './source.js';
 import { saltOf } from './submit-message.js';
+import { warnOfTemplate } from './template-warnings.js';
 
 const defaultBlockSize = 16;
 /** A GPU takes hundreds of rows in the time that it reads the weights. */
@@ -43,7 +44,14 @@ export async function load(source?: string | URL, options: LoadOptions = {}): Pr
       const defaults = { sampling, salt, contextLen: model.contextLen };
       const worker = await text;
       options.signal?.throwIfAborted();
-      return new Llm({ core, text: worker, defaults, info, free: floor.free });
+      const templateWarnings = warnOfTemplate(folder, worker);
+      return new Llm({
+        core,
+        text: worker,
+        defaults,
+        info: { ...info, templateWarnings },
+        free: floor.free,
+      });
     } catch (error) {
       await floor.core.close();
       await floor.free();
@@ -69,7 +77,7 @@ function checkProgressOptions({ onProgress, signal }: LoadOptions): void {
 interface Floor {
   readonly core: EngineCore;
   readonly model: Model;
-  readonly info: LlmInfo;
+  readonly info: Omit<LlmInfo, 'templateWarnings'>;
   /** Frees model and device. */
   readonly free: () => Promise<void>;
 }
@@ -103,7 +111,7 @@ async function openEngine(
   model: Model,
   folder: string,
   options: LoadOptions,
-): Promise<{ core: EngineCore; info: LlmInfo }> {
+): Promise<Pick<Floor, 'core' | 'info'>> {
   const defaults = defaultsByBackend[device.info.backend];
   const { blockSize = defaultBlockSize, maxSeqs = defaults.maxSeqs } = options;
   const { maxTokensPerStep = Math.max(defaults.maxTokensPerStep, maxSeqs) } = options;
@@ -170,7 +178,7 @@ function infoOf(
   model: Model,
   folder: string,
   kv: { numBlocks: number; blockSize: number; blockBytes: number },
-): LlmInfo {
+): Floor['info'] {
   const { backend, name, isa, threads, deterministic, computeCapability } = device.info;
   return {
     folder,
