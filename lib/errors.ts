@@ -62,6 +62,8 @@ export const errorCodes = {
   ERR_HUB_REVISION_NOT_FOUND: 'a model of the Hugging Face hub has no such branch, tag or commit',
   ERR_HUB_CORRUPT: 'a downloaded file has another size or hash than the Hugging Face hub lists',
   ERR_HUB_FAILED: 'the Hugging Face hub gave an answer that is none',
+  ERR_GGUF_HEADER: 'the header of a GGUF file is truncated, oversized or malformed',
+  ERR_GGUF_RANGE: "a tensor's bytes do not fit their GGUF file, its alignment or another tensor",
 } as const;
 
 /** A code that an {@link EngineError} carries. */

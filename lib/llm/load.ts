@@ -13,7 +13,7 @@ import { findModelFolder } from './source.js';
 import { saltOf } from './submit-message.js';
 
 /**
- * Loads a model: nothing or `'recall'` is the one that comes with the package, `'./dir'` a folder, `'owner/name'` or
+ * Loads a model: nothing or `'recall'` is the one that comes with the package, `'./dir'` a folder, `'./x.gguf'` a file, `'owner/name'` or
  * `'owner/name@revision'` one of the Hugging Face hub, which is downloaded into the cache of the Hugging Face tools.
  *
  * Takes the event loop for parts of its work (tokenizer, tables); afterwards nothing does. When it rejects, nothing
