@@ -66,3 +66,18 @@ export function drawCeilings(run, setting) {
   if (bars.length === 0) return undefined;
   return barChart({ title: titleOf('Part of the ceiling reached', run, setting), bars });
 }
+
+/** All charts of one setting: `[{ name, svg }]`, the one beside the peer first. */
+export function drawCharts({ run, setting }) {
+  const { model, threads, isa } = setting;
+  return [
+    ['peer', drawPeer(run, setting)],
+    ['ceilings', drawCeilings(run, setting)],
+  ]
+    .filter(([, svg]) => svg !== undefined)
+    .map(([what, svg]) => ({ name: `cpu-${model}-${threads}-${isa}-${what}.svg`, svg }));
+}
+
+/** Attention alone, of the last run that measured it. */
+export const findAttention = (runs) =>
+  runs.findLast(({ attention }) => attention?.length > 0)?.attention ?? [];
