@@ -54,6 +54,12 @@ export const errorCodes = {
   ERR_TOKENIZER_INVALID: 'tokenizer.json or tokenizer_config.json is missing or malformed',
   ERR_CHAT_TEMPLATE_MISSING: 'a chat was asked of a checkpoint without a chat template',
   ERR_TEMPLATE: 'the chat template does not parse, or refuses these messages',
+  ERR_SCHEMA_INVALID: 'a response format has what is no JSON schema, or one that nothing satisfies',
+  ERR_SCHEMA_UNSUPPORTED: 'a JSON schema uses a keyword that would not be enforced',
+  ERR_GRAMMAR_INVALID: 'a regular expression or grammar of a response format does not parse',
+  ERR_GRAMMAR_STUCK: 'no token continues what a grammar asks for',
+  ERR_GRAMMAR_WORKER: 'the thread that compiles grammars crashed; requests with one failed',
+  ERR_RESPONSE_INVALID: 'an answer is no JSON, or not what the schema asks for; carried by a reply',
   ERR_TEXT_WORKER: 'the thread that renders and tokenises crashed; its calls failed',
 } as const;
 

@@ -8,17 +8,19 @@ const floors: Record<string, readonly string[]> = {
   device: ['errors'],
   kv: ['errors'],
   text: ['errors'],
+  grammar: ['errors'],
   model: ['device', 'errors'],
-  engine: ['model', 'kv', 'text', 'device', 'errors'],
-  llm: ['engine', 'model', 'kv', 'text', 'device', 'errors'],
+  engine: ['model', 'kv', 'text', 'grammar', 'device', 'errors'],
+  llm: ['engine', 'model', 'kv', 'text', 'grammar', 'device', 'errors'],
   cli: ['llm', 'text', 'errors'],
-  index: ['llm', 'engine', 'model', 'kv', 'text', 'device', 'errors'],
+  index: ['llm', 'engine', 'model', 'kv', 'text', 'grammar', 'device', 'errors'],
 };
 
 /** Packages that a folder may import beside node:*; kv/ is pure bookkeeping. */
 const packages: Record<string, readonly string[]> = {
   device: ['node-gyp-build'],
   text: ['tokenizers', '@huggingface/jinja'],
+  grammar: ['@mlc-ai/web-xgrammar'],
   cli: ['commander'],
 };
 
