@@ -1,5 +1,5 @@
 import { EngineError } from '../errors.js';
-import { normalizeSchema } from './schema.js';
+import { grammarOfSchema } from './schema.js';
 import type { FollowRequest, GrammarSpec } from './token-masks.js';
 import type { Vocabulary } from './vocabulary.js';
 import {
@@ -12,9 +12,6 @@ import {
 
 /** Compiled grammars that are kept for later requests. */
 const maxCachedGrammars = 64;
-/** One line, as `JSON.stringify` and Python's `json.dumps` would print it with a space after each mark. */
-const separators: [string, string] = [', ', ': '];
-
 /**
  * Compiles grammars and follows samples through them. Takes the thread that it runs in: a grammar that is new takes
  * tens of milliseconds, a mask a fraction of one.
@@ -89,7 +86,8 @@ export class Matchers {
       this.#grammars.set(key, known);
       return known;
     }
-    const source = spec.kind === 'schema' ? normalizeSchema(spec.source) : spec.source;
+    const isSchema = spec.kind === 'schema';
+    const source = isSchema ? grammarOfSchema(spec.source) : spec.source;
     await this.#check({ kind: spec.kind, source });
     this.#compiler ??= await this.#openCompiler();
     const grammar = await read(this.#xgrammar!, { kind: spec.kind, source });
@@ -134,13 +132,10 @@ export class Matchers {
 }
 
 function read({ Grammar: grammars }: XGrammar, { kind, source }: GrammarSpec): Promise<Grammar> {
-  if (kind === 'ebnf') return grammars.fromEBNF(source);
-  if (kind === 'regex') {
-    const format = { type: 'regex', pattern: source };
-    return grammars.fromStructuralTag({ type: 'structural_tag', format });
-  }
-  const schema = kind === 'json' ? '{"type":"object"}' : source;
-  return grammars.fromJSONSchema(schema, false, -1, separators, true);
+  if (kind === 'json') return grammars.fromEBNF(grammarOfSchema('{"type":"object"}'));
+  if (kind !== 'regex') return grammars.fromEBNF(source);
+  const format = { type: 'regex', pattern: source };
+  return grammars.fromStructuralTag({ type: 'structural_tag', format });
 }
 
 function nameOf({ kind }: GrammarSpec): string {

@@ -14,7 +14,7 @@ export type MaskAnswer =
 
 /** What the worker starts with. */
 export interface GrammarWorkerData {
-  /** Of the checkpoint: its tokenizer.json is read when the first grammar comes. */
+  /** Of the checkpoint: its tokenizer is read when the first grammar comes. */
   readonly folder: string;
   /** Logits of the model. */
   readonly vocabSize: number;

@@ -1,5 +1,6 @@
 import { EngineError } from '../errors.js';
-import { checkPattern } from './pattern.js';
+import { patternRule } from './pattern.js';
+import { formatPatterns, schemaRules } from './schema-rules.js';
 
 type Schema = Record<string, unknown>;
 
@@ -21,26 +22,31 @@ const keywords: Readonly<Record<string, readonly string[]>> = {
 };
 /** Those that take the place of a type; one of them stands alone. */
 const wholes = ['$ref', 'anyOf', 'oneOf', 'allOf', 'enum', 'const'];
-/** Formats whose values are plain text of a known shape. */
-const formats = ['date', 'time', 'date-time', 'uuid', 'ipv4'];
-/** One character as JSON writes it. XGrammar's own lengths let control characters through, which JSON forbids. */
-const jsonCharacter = String.raw`([^"\\\x00-\x1f]|\\["\\/bfnrt])`;
-/** JavaScript's integers end here, and so do those of a schema with one bound only. */
-const maxInteger = Number.MAX_SAFE_INTEGER;
+/** Integers without a bound end here, at 15 digits: every one of them is exact in a double. */
+const maxInteger = 999_999_999_999_999;
 
 /**
- * Checks a JSON schema (draft 2020-12) and brings it into a form that XGrammar enforces to the letter.
- *
- * XGrammar passes over what it does not know. Here a keyword that would not be enforced is refused instead, so that
- * every output that ends is valid. An object with `properties` has those and no others: what it leaves open stays out.
+ * The grammar of a JSON schema (draft 2020-12), in XGrammar's EBNF.
  *
  * @param json the schema's text
+ * @throws {EngineError} as `normalizeSchema`
+ */
+export function grammarOfSchema(json: string): string {
+  return schemaRules(normalizeSchema(json));
+}
+
+/**
+ * Checks a JSON schema and brings it into a form that has one way to say each thing.
+ *
+ * A keyword that would not be enforced is refused, so that every output that ends is valid. An object with `properties`
+ * has those and no others: what it leaves open stays out.
+ *
  * @throws {EngineError} `ERR_SCHEMA_INVALID` for what is no schema, `ERR_SCHEMA_UNSUPPORTED` for a keyword that is not
  *   enforced; both name the place
  */
-export function normalizeSchema(json: string): string {
+export function normalizeSchema(json: string): Schema {
   const root = JSON.parse(json) as unknown;
-  return JSON.stringify(new Normalizer(root).schemaAt(root, '#'));
+  return new Normalizer(root).schemaAt(root, '#');
 }
 
 class Normalizer {
@@ -184,15 +190,6 @@ class Normalizer {
       throw unsupported(path, 'propertyNames');
     }
     const named = properties === undefined ? {} : this.#eachAt(properties, `${path}/properties`);
-    // XGrammar's rules break at such names.
-    const odd = Object.keys(named).find((name) => JSON.stringify(name).includes('\\'));
-    if (odd !== undefined) {
-      throw unsupported(
-        path,
-        'properties',
-        `with the name ${JSON.stringify(odd)}, which JSON escapes`,
-      );
-    }
     if (!Array.isArray(required)) throw invalid(`${path}/required`, 'is no list of names');
     const missing = required.find((name) => !Object.hasOwn(named, name as string));
     if (missing !== undefined) {
@@ -210,7 +207,7 @@ class Normalizer {
   }
 }
 
-/** Both bounds, inclusive: XGrammar misreads one alone. */
+/** Both bounds, inclusive. */
 function integerAt(schema: Schema, path: string): Schema {
   const bound = (key: string) => {
     const value = schema[key];
@@ -237,17 +234,19 @@ function stringAt({ minLength, maxLength, pattern, format }: Schema, path: strin
   if (pattern !== undefined) {
     if (minLength !== undefined) throw unsupported(path, 'minLength', 'beside pattern');
     if (maxLength !== undefined) throw unsupported(path, 'maxLength', 'beside pattern');
-    const reason = checkPattern(pattern);
-    if (reason !== undefined) throw unsupported(path, 'pattern', reason);
+    const read = patternRule(pattern);
+    if ('reason' in read) throw unsupported(path, 'pattern', read.reason);
     return { type: 'string', pattern };
   }
   if (minLength === undefined && maxLength === undefined) {
-    return formats.includes(format as string) ? { type: 'string', format } : { type: 'string' };
+    const isKnown = Object.hasOwn(formatPatterns, String(format));
+    return isKnown ? { type: 'string', format } : { type: 'string' };
   }
-  const least = countAt(minLength ?? 0, `${path}/minLength`);
-  const most = maxLength === undefined ? '' : countAt(maxLength, `${path}/maxLength`);
-  if (most !== '' && least > most) throw invalid(path, 'has minLength above maxLength');
-  return { type: 'string', pattern: `${jsonCharacter}{${least},${most}}` };
+  const result: Schema = { type: 'string' };
+  if (minLength !== undefined) result.minLength = countAt(minLength, `${path}/minLength`);
+  if (maxLength !== undefined) result.maxLength = countAt(maxLength, `${path}/maxLength`);
+  if (Number(minLength ?? 0) <= Number(maxLength ?? Infinity)) return result;
+  throw invalid(path, 'has minLength above maxLength');
 }
 
 function countAt(value: unknown, path: string): number {

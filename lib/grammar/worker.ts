@@ -1,8 +1,7 @@
 /** The grammar worker's own side: one `Matchers`, driven by messages from `grammar-worker.ts`. */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { EngineError } from '../errors.js';
+import { readTokenizerFiles } from '../text/index.js';
 import { Matchers } from './matchers.js';
 import type { GrammarWorkerData, MaskAnswer, MaskCall } from './protocol.js';
 import { readVocabulary } from './vocabulary.js';
@@ -14,8 +13,8 @@ let turn: Promise<void> = Promise.resolve();
 
 /** Left to the first call, so that its error reaches a caller. */
 async function open(): Promise<Matchers> {
-  const json = await readFile(join(folder, 'tokenizer.json'), 'utf8');
-  return new Matchers(readVocabulary(json, vocabSize));
+  const { tokenizerJson } = await readTokenizerFiles(folder);
+  return new Matchers(readVocabulary(tokenizerJson, vocabSize));
 }
 
 async function run(call: MaskCall): Promise<MaskAnswer | undefined> {

@@ -25,13 +25,6 @@ export interface Matcher extends Handle {
 /** The part of @mlc-ai/web-xgrammar that is used here. */
 export interface XGrammar {
   readonly Grammar: {
-    fromJSONSchema(
-      schema: string,
-      anyWhitespace: boolean,
-      indent: number,
-      separators: [string, string],
-      strictMode: boolean,
-    ): Promise<Grammar>;
     fromEBNF(rules: string): Promise<Grammar>;
     fromStructuralTag(tag: object): Promise<Grammar>;
   };

@@ -28,6 +28,7 @@ const loadKeys: Readonly<Record<keyof LoadOptions, true>> = {
   maxPinnedFraction: true,
   salt: true,
   maxIdleMs: true,
+  revision: true,
   onProgress: true,
   signal: true,
 };
@@ -39,6 +40,9 @@ const inspectKeys: Readonly<Record<keyof InspectOptions, true>> = {
   kvDtype: true,
   contextLen: true,
   blockSize: true,
+  revision: true,
+  onProgress: true,
+  signal: true,
 };
 
 const generateKeys: Readonly<Record<keyof GenerateOptions, true>> = {

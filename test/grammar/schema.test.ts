@@ -1,21 +1,18 @@
-import { checkPattern } from '../../lib/grammar/pattern.js';
+import { patternRule } from '../../lib/grammar/pattern.js';
 import { normalizeSchema } from '../../lib/grammar/schema.js';
 import { readVocabulary } from '../../lib/grammar/vocabulary.js';
 
-const normalized = (schema: unknown) => JSON.parse(normalizeSchema(JSON.stringify(schema)));
+const normalized = (schema: unknown) => normalizeSchema(JSON.stringify(schema));
 
 describe('normalizeSchema', () => {
   test.each<[unknown, unknown]>([
     [true, {}],
-    [{ type: 'integer' }, { type: 'integer', minimum: -(2 ** 53 - 1), maximum: 2 ** 53 - 1 }],
+    [{ type: 'integer' }, { type: 'integer', minimum: -(10 ** 15 - 1), maximum: 10 ** 15 - 1 }],
     [
       { type: 'integer', exclusiveMinimum: 3, maximum: 9.5 },
       { type: 'integer', minimum: 4, maximum: 9 },
     ],
-    [
-      { minLength: 2 },
-      { type: 'string', pattern: String.raw`([^"\\\x00-\x1f]|\\["\\/bfnrt]){2,}` },
-    ],
+    [{ minLength: 2 }, { type: 'string', minLength: 2 }],
     [{ type: ['string', 'null'] }, { anyOf: [{ type: 'string' }, { type: 'null' }] }],
     [{ const: 'x', type: 'string' }, { enum: ['x'] }],
     [{ enum: [1, 'x', null], type: ['integer', 'null'] }, { enum: [1, null] }],
@@ -61,7 +58,6 @@ describe('normalizeSchema', () => {
     [{ enum: [1], minimum: 0 }, '#', 'minimum beside enum'],
     [{ pattern: 'a', minLength: 3 }, '#', 'minLength beside pattern'],
     [{ type: 'string', minItems: 3 }, '#', 'minItems where the type is "string"'],
-    [{ properties: { 'a"': true } }, '#', 'properties with the name "a\\""'],
     [{ properties: {}, required: ['b'] }, '#', 'required of "b"'],
     [{ propertyNames: { minLength: 2 }, type: 'object' }, '#', 'propertyNames'],
     [{ pattern: 'a.b' }, '#', 'pattern with "." as any character'],
@@ -94,19 +90,19 @@ describe('normalizeSchema', () => {
   });
 });
 
-describe('checkPattern', () => {
+describe('patternRule', () => {
   test.each([
     ...['abc', '^[a-z]{2,3}$', String.raw`^\d+(\.\d{2})?$`, '(?:a|b)*', '[A-Fa-f0-9-]+'],
     String.raw`\w+@\w+\.com`,
   ])('takes %s', (pattern) => {
-    expect(checkPattern(pattern)).toBeUndefined();
+    expect(patternRule(pattern)).toEqual({ rule: expect.any(String) });
   });
 
   test.each([
     ...['.', 'a.b', '[^a]', '"', String.raw`\\`, String.raw`\n`, String.raw`\s`, String.raw`\W`],
     ...['(?=a)', '(?<name>a)', '[ -~]', '[!-z]', 'ä', '[A-z]', 'a$b', String.raw`\x22`],
   ])('refuses %s, which JSON may write another way', (pattern) => {
-    expect(checkPattern(pattern)).toEqual(expect.any(String));
+    expect(patternRule(pattern)).toEqual({ reason: expect.any(String) });
   });
 });
 

@@ -52,7 +52,10 @@ function drawType(random: () => number, depth: number): z.ZodType {
   if (depth === 0) return leaves[upTo(leaves.length)]();
   const fields = () =>
     Object.fromEntries(
-      ['a', 'b c', 'd\u00e9'].map((name) => [name, random() < 0.4 ? inner().optional() : inner()]),
+      ['a', 'b "c"', 'd\u00e9'].map((name) => [
+        name,
+        random() < 0.4 ? inner().optional() : inner(),
+      ]),
     );
   const nodes: (() => z.ZodType)[] = [
     () => z.object(fields()),
