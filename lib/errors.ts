@@ -47,6 +47,7 @@ export const errorCodes = {
   ERR_QUEUE_FULL: 'as many requests wait as the queue may hold',
   ERR_NON_FINITE_LOGITS: 'the model gave NaN or infinite logits for a request',
   ERR_STEP_FAILED: 'the executor could not run a step that a request was part of',
+  ERR_TRACE_OFF: 'a trace was asked for, and nothing was recorded',
   ERR_REQUEST_NOT_FOUND: 'a message names a request or sample that is not running',
   ERR_PREFIX_RELEASED: 'a prefix handle was used after it was released or expired',
   ERR_MODEL_NOT_FOUND: 'load() found no model under any reading of its source',
@@ -54,6 +55,15 @@ export const errorCodes = {
   ERR_CHAT_TEMPLATE_MISSING: 'a chat was asked of a checkpoint without a chat template',
   ERR_TEMPLATE: 'the chat template does not parse, or refuses these messages',
   ERR_TEXT_WORKER: 'the thread that renders and tokenises crashed; its calls failed',
+  ERR_HUB_UNREACHABLE: 'the Hugging Face hub does not answer, or the connection broke',
+  ERR_HUB_OFFLINE: 'HF_HUB_OFFLINE is set and the cache lacks files of the model',
+  ERR_HUB_ACCESS: 'the Hugging Face hub refuses access to a gated or private model',
+  ERR_HUB_NOT_FOUND: 'the Hugging Face hub has no model of this name',
+  ERR_HUB_REVISION_NOT_FOUND: 'a model of the Hugging Face hub has no such branch, tag or commit',
+  ERR_HUB_CORRUPT: 'a downloaded file has another size or hash than the Hugging Face hub lists',
+  ERR_HUB_FAILED: 'the Hugging Face hub gave an answer that is none',
+  ERR_GGUF_HEADER: 'the header of a GGUF file is truncated, oversized or malformed',
+  ERR_GGUF_RANGE: "a tensor's bytes do not fit their GGUF file, its alignment or another tensor",
 } as const;
 
 /** A code that an {@link EngineError} carries. */

@@ -18,6 +18,8 @@ import { PrefixHandles } from './prefix-handles.js';
 import { Scheduler } from './scheduler.js';
 import type { RequestOptions, Sequence } from './sequence.js';
 import { StepLoop } from './step-loop.js';
+import { TraceRecorder } from './trace.js';
+import type { ChromeTrace } from './trace-ring.js';
 import { checkInteger, checkRequest, checkSampling, extraKeysOf } from './validation.js';
 
 /**
@@ -37,6 +39,7 @@ export class EngineCore {
   readonly #loop: StepLoop;
   readonly #outbox = new Outbox();
   readonly #maxSeqs: number;
+  readonly #trace: TraceRecorder | undefined;
   #closing: Promise<void> | undefined;
 
   /** @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` for an option outside its range */
@@ -50,6 +53,10 @@ export class EngineCore {
     checkInteger('maxTokensPerStep', maxTokensPerStep, this.#maxSeqs, limits.maxTokens);
     const maxChunkTokens = options.maxChunkTokens ?? maxTokensPerStep;
     checkInteger('maxChunkTokens', maxChunkTokens, 1, Number.MAX_SAFE_INTEGER);
+    const { maxTraceEvents = 0 } = options;
+    checkInteger('maxTraceEvents', maxTraceEvents, 0, Number.MAX_SAFE_INTEGER);
+    if (maxTraceEvents > 0) this.#trace = new TraceRecorder({ maxEvents: maxTraceEvents, clock });
+    const trace = this.#trace;
     const allocator = new BlockAllocator(kv);
     this.#cache = new PrefixCache({ ...kv, allocator, clock });
     const costs = new StepCostModel();
@@ -62,9 +69,10 @@ export class EngineCore {
       maxStepMs: options.maxStepMs ?? 100,
       maxPrefillStepMs: options.maxPrefillStepMs ?? 1000,
       onStart: (sequence) => this.#lifecycle.setSlots(sequence),
+      trace,
     });
     this.#handles = new PrefixHandles(this.#cache, clock);
-    const floor = { executor, clock, cache: this.#cache, scheduler: this.#scheduler };
+    const floor = { executor, clock, cache: this.#cache, scheduler: this.#scheduler, trace };
     const outbox = this.#outbox;
     this.#lifecycle = new Lifecycle({ ...floor, outbox, handles: this.#handles });
     const { overlapSteps = true } = options;
@@ -156,6 +164,18 @@ export class EngineCore {
       ...this.#loop.counters,
       cache: this.#cache.stats(),
     };
+  }
+
+  /**
+   * What the engine did, as spans: its newest `maxTraceEvents` events, and requests that are open.
+   *
+   * @throws {EngineError} `ERR_TRACE_OFF` when `maxTraceEvents` is 0
+   */
+  trace(): ChromeTrace {
+    if (this.#trace !== undefined) return this.#trace.toChromeTrace();
+    throw new EngineError('ERR_TRACE_OFF', 'maxTraceEvents is 0: nothing was recorded', {
+      hint: 'Load with maxTraceEvents: 100_000.',
+    });
   }
 
   /**

@@ -9,6 +9,7 @@ import { logprobsOf, slotParamsOf } from './sampling.js';
 import type { Scheduler } from './scheduler.js';
 import { Request, type RequestOptions, Sequence } from './sequence.js';
 import type { PlannedChunk } from './step-plan.js';
+import type { TraceRecorder } from './trace.js';
 
 export interface LifecycleOptions {
   readonly cache: PrefixCache;
@@ -17,6 +18,7 @@ export interface LifecycleOptions {
   readonly handles: PrefixHandles;
   readonly outbox: Outbox;
   readonly clock: () => number;
+  readonly trace: TraceRecorder | undefined;
 }
 
 /**
@@ -34,6 +36,7 @@ export class Lifecycle {
   readonly #handles: PrefixHandles;
   readonly #outbox: Outbox;
   readonly #clock: () => number;
+  readonly #trace: TraceRecorder | undefined;
   #numArrivals = 0;
 
   constructor(options: LifecycleOptions) {
@@ -43,6 +46,7 @@ export class Lifecycle {
     this.#handles = options.handles;
     this.#outbox = options.outbox;
     this.#clock = options.clock;
+    this.#trace = options.trace;
   }
 
   /** Queues a checked request. */
@@ -50,6 +54,7 @@ export class Lifecycle {
     const request = this.#openRequest(options);
     const sequence = new Sequence(request, 0, options.promptTokens);
     request.sequences.add(sequence);
+    this.#trace?.opened(sequence);
     this.#scheduler.waiting.add(sequence);
   }
 
@@ -66,6 +71,7 @@ export class Lifecycle {
     const request = this.#openRequest(options);
     const sequence = new Sequence(request, 0, options.promptTokens);
     request.sequences.add(sequence);
+    this.#trace?.opened(sequence);
     sequence.numComputed = parent.numComputed;
     sequence.numSubmitted = parent.numComputed;
     sequence.meter.addCached(parent.numComputed, 0);
@@ -111,7 +117,11 @@ export class Lifecycle {
   }
 
   #fail(request: Request, error: unknown, keeps: 'blocks' | 'nothing'): void {
-    for (const sequence of [...request.sequences]) this.#release(sequence, keeps);
+    const { code } = failureOf(request.id, error);
+    for (const sequence of [...request.sequences]) {
+      this.#trace?.ended(sequence, code);
+      this.#release(sequence, keeps);
+    }
     this.requests.delete(request.id);
     this.#outbox.add(failureOf(request.id, error));
   }
@@ -157,6 +167,7 @@ export class Lifecycle {
     for (let sample = 1; sample < n; sample++) {
       const sibling = new Sequence(first.request, sample, first.tokens.view());
       first.request.sequences.add(sibling);
+      this.#trace?.opened(sibling);
       sibling.numComputed = first.numComputed;
       sibling.numSubmitted = first.numComputed;
       sibling.sharedLen = first.sharedLen;
@@ -201,6 +212,7 @@ export class Lifecycle {
   }
 
   #end(sequence: Sequence, reason: FinishedEvent['reason'], stopTokenId?: number): void {
+    this.#trace?.ended(sequence, reason);
     const handle = reason === 'abort' ? undefined : this.#keepPrefix(sequence);
     this.#release(sequence);
     this.#emitFinished(sequence, reason, { stopTokenId, handle });

@@ -9,6 +9,7 @@ import { canPlanAhead } from './run-ahead.js';
 import type { Scheduler } from './scheduler.js';
 import { type PlannedChunk, StepPlan } from './step-plan.js';
 import { StepWriter } from './step-writer.js';
+import type { TraceRecorder } from './trace.js';
 
 export interface StepLoopOptions {
   readonly cache: PrefixCache;
@@ -20,6 +21,7 @@ export interface StepLoopOptions {
   readonly clock: () => number;
   /** Steps that may be in flight, 1 or 2: with 2, one is planned while the other runs. */
   readonly maxInFlight: number;
+  readonly trace: TraceRecorder | undefined;
 }
 
 /** A step that was submitted; what came of it is `undefined` while it runs. */
@@ -124,8 +126,9 @@ export class StepLoop {
   }
 
   #submit(plan: StepPlan, work: StepWork): void {
-    const { executor } = this.#options;
+    const { executor, trace, costs } = this.#options;
     this.#writer.write(plan, this.#step);
+    trace?.submitted(plan, costs.estimateMs(work));
     const step: StepInFlight = { plan, work, settled: undefined };
     if (this.#inFlight.length > 0) this.numStepsAhead++;
     this.#inFlight.push(step);
@@ -170,7 +173,8 @@ export class StepLoop {
   }
 
   #complete(plan: StepPlan, work: StepWork, outcome: StepOutcome): void {
-    const { lifecycle, costs } = this.#options;
+    const { lifecycle, costs, trace } = this.#options;
+    trace?.completed(plan, outcome.counters);
     this.numSteps++;
     costs.observe(work, outcome.counters.runMs);
     this.#count(outcome);
@@ -201,7 +205,8 @@ export class StepLoop {
    * refused when it needs a token of it: whoever is left in that one had no part in the failure and starts again.
    */
   #fail(plan: StepPlan, error: unknown): void {
-    const { lifecycle, scheduler } = this.#options;
+    const { lifecycle, scheduler, trace } = this.#options;
+    trace?.failed(plan, error);
     const code = error instanceof EngineError ? error.code : undefined;
     const concerned = [...plan.chunks].filter(({ isVoid }) => !isVoid);
     for (const chunk of plan.chunks) lifecycle.dropUncommitted(chunk.table);

@@ -1,4 +1,4 @@
-import type { EngineCore, EngineStats } from '../engine/index.js';
+import type { ChromeTrace, EngineCore, EngineStats } from '../engine/index.js';
 import { EngineError } from '../errors.js';
 import type { InvalidateTarget, Pin } from '../kv/index.js';
 import type { ChatMessage, TextWorker } from '../text/index.js';
@@ -157,6 +157,17 @@ export class Llm {
   stats(): EngineStats {
     this.#requireOpen();
     return this.#parts.core.stats();
+  }
+
+  /**
+   * What the engine did, for Perfetto or chrome://tracing: steps with their work, and each request's time in the
+   * queue, prompt chunks, decoding and preemptions (docs/scheduling.md).
+   *
+   * @throws {EngineError} `ERR_TRACE_OFF` unless the model was loaded with `maxTraceEvents`
+   */
+  async trace(): Promise<ChromeTrace> {
+    this.#requireOpen();
+    return this.#parts.core.trace();
   }
 
   /**

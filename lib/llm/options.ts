@@ -1,4 +1,6 @@
 import type { Isa } from '../device/index.js';
+import type { DownloadProgress } from '../hub/index.js';
+import type { LoadProgress } from '../model/index.js';
 import type { ChatTool } from '../text/index.js';
 import type { Prefix } from './prefix.js';
 
@@ -42,13 +44,35 @@ export interface LoadOptions {
   readonly maxPrefillStepMs?: number;
   /** Requests that may wait; default 1,024. */
   readonly maxQueue?: number;
+  /** Events that `trace()` keeps, the newest; default 0: nothing is recorded. */
+  readonly maxTraceEvents?: number;
   /** Share of the KV cache that pins and prefix handles may hold, 0 to 1; default 0.5. */
   readonly maxPinnedFraction?: number;
   /** Salt of requests that name none; default: none, which is a salt of its own. */
   readonly salt?: string;
   /** Forget blocks that nobody used for so long; default: never. */
   readonly maxIdleMs?: number;
+  /** Branch, tag or commit of a model of the hub; default `main`. */
+  readonly revision?: string;
+  /** Told how far download and loading are; what it throws ends them. */
+  readonly onProgress?: (progress: DownloadProgress | LoadProgress) => void;
+  /** Ends the loading: `load` frees what it took and rejects with `signal.reason`. */
+  readonly signal?: AbortSignal;
 }
+
+/** What `inspect` may be told: the options of `load` that say which model, and how much memory it takes. */
+export type InspectOptions = Pick<
+  LoadOptions,
+  | 'backend'
+  | 'index'
+  | 'dtype'
+  | 'kvDtype'
+  | 'contextLen'
+  | 'blockSize'
+  | 'revision'
+  | 'onProgress'
+  | 'signal'
+>;
 
 /** What of a request stays in the cache. */
 export type CacheOption =
