@@ -2,6 +2,7 @@ import { EngineError } from '../errors.js';
 import type { BlockTable, Pin, PrefixCache, PrefixMatch } from '../kv/index.js';
 import type { Executor, StepOutcome } from './executor.js';
 import { failureOf } from './failure.js';
+import type { MaskDesk } from './mask-desk.js';
 import type { FinishedEvent } from './messages.js';
 import type { Outbox } from './outbox.js';
 import type { PrefixHandles } from './prefix-handles.js';
@@ -19,6 +20,7 @@ export interface LifecycleOptions {
   readonly outbox: Outbox;
   readonly clock: () => number;
   readonly trace: TraceRecorder | undefined;
+  readonly masks: MaskDesk;
 }
 
 /**
@@ -37,6 +39,7 @@ export class Lifecycle {
   readonly #outbox: Outbox;
   readonly #clock: () => number;
   readonly #trace: TraceRecorder | undefined;
+  readonly #masks: MaskDesk;
   #numArrivals = 0;
 
   constructor(options: LifecycleOptions) {
@@ -47,15 +50,25 @@ export class Lifecycle {
     this.#outbox = options.outbox;
     this.#clock = options.clock;
     this.#trace = options.trace;
+    this.#masks = options.masks;
   }
 
-  /** Queues a checked request. */
-  open(options: RequestOptions): void {
+  /** Queues a checked request; `parent` is the sequence that it was split from. */
+  open(options: RequestOptions, parent?: Sequence): void {
     const request = this.#openRequest(options);
     const sequence = new Sequence(request, 0, options.promptTokens);
     request.sequences.add(sequence);
+    sequence.masks = this.#masks.follow(options, parent);
     this.#trace?.opened(sequence);
     this.#scheduler.waiting.add(sequence);
+  }
+
+  /** Ends requests whose grammar does not compile, or leaves no token that could follow. */
+  failBroken(): void {
+    for (const request of [...this.requests.values()]) {
+      const error = [...request.sequences].find(({ masks }) => masks?.error)?.masks?.error;
+      if (error !== undefined) this.fail(request, error);
+    }
   }
 
   /**
@@ -65,12 +78,13 @@ export class Lifecycle {
   openFork(options: RequestOptions, parent: Sequence): void {
     const canShare = parent.table !== undefined && parent.isDecoding && parent.numOutputTokens > 0;
     if (!canShare || this.#scheduler.numFreeRows === 0) {
-      this.open(options);
+      this.open(options, parent);
       return;
     }
     const request = this.#openRequest(options);
     const sequence = new Sequence(request, 0, options.promptTokens);
     request.sequences.add(sequence);
+    sequence.masks = this.#masks.follow(options, parent);
     this.#trace?.opened(sequence);
     sequence.numComputed = parent.numComputed;
     sequence.numSubmitted = parent.numComputed;
@@ -167,6 +181,7 @@ export class Lifecycle {
     for (let sample = 1; sample < n; sample++) {
       const sibling = new Sequence(first.request, sample, first.tokens.view());
       first.request.sequences.add(sibling);
+      sibling.masks = first.masks?.fork();
       this.#trace?.opened(sibling);
       sibling.numComputed = first.numComputed;
       sibling.numSubmitted = first.numComputed;
@@ -189,6 +204,7 @@ export class Lifecycle {
       return;
     }
     const { sample } = sequence;
+    sequence.masks?.accept(token);
     this.#outbox.add({
       type: 'tokens',
       id,
@@ -244,6 +260,7 @@ export class Lifecycle {
   #release(sequence: Sequence, keeps: 'tail' | 'blocks' | 'nothing' = 'tail'): void {
     const { retainMs, maxIdleMs, tag, keepPrefix } = sequence.request.options;
     sequence.request.sequences.delete(sequence);
+    sequence.masks?.close();
     if (sequence.table === undefined) {
       this.#scheduler.waiting.remove(sequence);
       sequence.state = 'ended';

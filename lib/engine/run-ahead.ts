@@ -10,6 +10,7 @@ import type { Sequence } from './sequence.js';
 export function canRunAhead(sequence: Sequence): boolean {
   const { n, minTokens } = sequence.request.options;
   if (sequence.startsSiblings && n > 1) return false; // the other samples start from the finished prompt
+  if (sequence.masks !== undefined) return false; // what it may draw follows from its last token
   const numDrawn = sequence.numOutputTokens + sequence.numPendingTokens;
   return numDrawn !== minTokens; // from here on it may stop, and its slot must know
 }

@@ -134,7 +134,7 @@ export class Scheduler {
     const decoding = this.running.filter(({ numRowsToDraw }) => numRowsToDraw === 1);
     const prefilling = this.running.filter(({ numRowsToDraw }) => numRowsToDraw > 1);
     for (const sequence of [...decoding, ...prefilling.sort(compareOrder)]) {
-      if (sequence.state !== 'running' || sequence.isDrawingLast) continue;
+      if (sequence.state !== 'running' || sequence.isDrawingLast || !sequence.isDrawable) continue;
       const start = sequence.numSubmitted;
       const numTokens = budget.tokensFor(start, sequence.numRowsToDraw);
       if (numTokens === 0) continue;
@@ -186,7 +186,8 @@ export class Scheduler {
     if (this.waiting.length === 0) return undefined;
     for (const sequence of this.waiting.toArray()) {
       if (this.#freeRows.length < sequence.numRowsNeeded) return undefined;
-      if (sequence.inFlight.length > 0 || isStillWaiting(sequence)) continue;
+      if (sequence.inFlight.length > 0 || isStillWaiting(sequence) || !sequence.isDrawable)
+        continue;
       const match = this.#match(sequence);
       if (this.#coalesces(sequence, match.numCachedTokens)) continue;
       const numWanted = sequence.numTokens - match.numCachedTokens;

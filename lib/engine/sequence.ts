@@ -1,3 +1,4 @@
+import type { GrammarSpec, TokenMasks } from '../grammar/index.js';
 import type { BlockCopy, BlockTable, ExtraKeys } from '../kv/index.js';
 import type { SamplingParams } from './messages.js';
 import type { PlannedChunk } from './step-plan.js';
@@ -13,6 +14,7 @@ export interface RequestOptions {
   readonly minTokens: number;
   readonly n: number;
   readonly sampling: SamplingParams;
+  readonly grammar: GrammarSpec | undefined;
   readonly stopTokenIds: ReadonlySet<number>;
   readonly extraKeys: ExtraKeys | null;
   readonly priority: number;
@@ -79,6 +81,8 @@ export class Sequence {
     | undefined;
   /** Whether it lost its blocks once. */
   isResumed = false;
+  /** What its grammar lets it draw; undefined where it may draw anything. */
+  masks: TokenMasks | undefined;
   readonly meter: UsageMeter;
 
   /**
@@ -105,6 +109,11 @@ export class Sequence {
 
   get numOutputTokens(): number {
     return this.tokens.length - this.promptLen;
+  }
+
+  /** Whether it can be drawn from: what its grammar allows after its last token is known. */
+  get isDrawable(): boolean {
+    return this.masks?.isReady !== false;
   }
 
   /** Whether all of its known tokens but the last are computed. */

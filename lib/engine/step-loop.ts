@@ -101,19 +101,16 @@ export class StepLoop {
 
   #startSteps(): void {
     const { scheduler, cache, lifecycle, outbox } = this.#options;
+    lifecycle.failBroken();
     while (this.#hasWork && this.#mayPlan()) {
       cache.expire();
       const plan = new StepPlan();
       const { budget, hopeless } = scheduler.plan(plan, this.#inFlight.length > 0);
       if (hopeless !== undefined) lifecycle.fail(hopeless.sequence.request, hopeless.error);
-      if (!plan.isEmpty) {
-        this.#submit(plan, budget.work);
-        continue;
-      }
-      if (hopeless !== undefined) continue;
-      assert(this.#inFlight.length > 0, 'a plan is empty, but something could run');
-      break;
+      if (!plan.isEmpty) this.#submit(plan, budget.work);
+      else if (hopeless === undefined) break;
     }
+    this.#checkProgress();
     outbox.deliver();
     if (!this.isIdle) return;
     for (const listener of this.#idleListeners.splice(0)) listener();
@@ -125,6 +122,14 @@ export class StepLoop {
     return this.#inFlight.length < maxInFlight && canPlanAhead(scheduler.running);
   }
 
+  /** Nothing in flight and something open: then masks are on their way, which wake the loop. */
+  #checkProgress(): void {
+    if (this.#inFlight.length > 0 || this.isIdle) return;
+    const { running, waiting } = this.#options.scheduler;
+    const awaitsMask = [...running, ...waiting.toArray()].some(({ isDrawable }) => !isDrawable);
+    assert(awaitsMask, 'a plan is empty, but something could run');
+  }
+
   #submit(plan: StepPlan, work: StepWork): void {
     const { executor, trace, costs } = this.#options;
     this.#writer.write(plan, this.#step);
@@ -132,6 +137,7 @@ export class StepLoop {
     const step: StepInFlight = { plan, work, settled: undefined };
     if (this.#inFlight.length > 0) this.numStepsAhead++;
     this.#inFlight.push(step);
+    this.#sendMasks(plan);
     let outcome: Promise<StepOutcome>;
     try {
       outcome = executor.submit(this.#step);
@@ -143,6 +149,14 @@ export class StepLoop {
       (result) => this.#settle(step, { outcome: result }),
       (error) => this.#settle(step, { error }),
     );
+  }
+
+  #sendMasks(plan: StepPlan): void {
+    for (const { sequence, drawRows } of plan.chunks) {
+      if (drawRows.length === 0 || sequence.masks === undefined) continue;
+      const mask = sequence.masks.take();
+      for (const row of drawRows) this.#options.executor.setSlotMask(row, mask);
+    }
   }
 
   /** Steps run in order: what this one fills can be hit by later ones, what it copies from may go. */
