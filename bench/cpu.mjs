@@ -67,7 +67,7 @@ async function measureSetting(setting) {
 function measureAttentionAlone(threads, isa) {
   console.log(`\n== attention alone, one layer, ${threads} threads, ${isa}`);
   const ceilings = measureCeilings({ isa, threads });
-  const measured = measureAttention({ isa, threads, ...options });
+  const measured = measureAttention({ ...options, isa, threads });
   const rows = judgeAttention(measured, ceilings);
   print([ceilingLine(ceilings), ...tableLines(rows)]);
   return { threads, isa, ceilings, measured, rows };
