@@ -1,6 +1,7 @@
 import { Device } from '../device/index.js';
 import { DeviceExecutor, EngineCore } from '../engine/index.js';
 import { InvalidArgumentError } from '../errors.js';
+import { GrammarWorker } from '../grammar/index.js';
 import { loadModel, type Model } from '../model/index.js';
 import { TextWorker } from '../text/index.js';
 import { defaultBlockSize, defaultsByBackend } from './defaults.js';
@@ -35,8 +36,9 @@ export async function load(source?: string | URL, options: LoadOptions = {}): Pr
     const floor = await openFloor(folder, options);
     try {
       const { core, model, info } = floor;
-      const defaults = { sampling, salt, contextLen: model.contextLen };
       const worker = await text;
+      const { toolFormat } = worker;
+      const defaults = { sampling, salt, contextLen: model.contextLen, toolFormat };
       options.signal?.throwIfAborted();
       return new Llm({ core, text: worker, defaults, info, free: floor.free });
     } catch (error) {
@@ -82,11 +84,13 @@ async function openFloor(folder: string, options: LoadOptions): Promise<Floor> {
       onProgress,
       signal,
     });
+    const grammars = new GrammarWorker({ folder, vocabSize: model.config.vocabSize });
     const free = async () => {
+      await grammars.close();
       model.free();
       await device.close();
     };
-    return { ...(await openEngine(device, model, folder, options)), model, free };
+    return { ...(await openEngine(device, model, folder, options, grammars)), model, free };
   } catch (error) {
     await device.close();
     throw error;
@@ -98,6 +102,7 @@ async function openEngine(
   model: Model,
   folder: string,
   options: LoadOptions,
+  grammars: GrammarWorker,
 ): Promise<{ core: EngineCore; info: LlmInfo }> {
   const defaults = defaultsByBackend[device.info.backend];
   const { blockSize = defaultBlockSize, maxSeqs = defaults.maxSeqs } = options;
@@ -119,6 +124,7 @@ async function openEngine(
     maxPrefillStepMs: options.maxPrefillStepMs,
     maxQueue: options.maxQueue,
     maxTraceEvents: options.maxTraceEvents,
+    masks: grammars,
   });
   return { core, info: infoOf(device, model, folder, { ...kv, blockBytes }) };
 }
