@@ -54,6 +54,12 @@ export const errorCodes = {
   ERR_TOKENIZER_INVALID: 'tokenizer.json or tokenizer_config.json is missing or malformed',
   ERR_CHAT_TEMPLATE_MISSING: 'a chat was asked of a checkpoint without a chat template',
   ERR_TEMPLATE: 'the chat template does not parse, or refuses these messages',
+  ERR_SCHEMA_INVALID: 'a response format has what is no JSON schema, or one that nothing satisfies',
+  ERR_SCHEMA_UNSUPPORTED: 'a JSON schema uses a keyword that would not be enforced',
+  ERR_GRAMMAR_INVALID: 'a regular expression or grammar of a response format does not parse',
+  ERR_GRAMMAR_STUCK: 'no token continues what a grammar asks for',
+  ERR_GRAMMAR_WORKER: 'the thread that compiles grammars crashed; requests with one failed',
+  ERR_RESPONSE_INVALID: 'an answer is no JSON, or not what the schema asks for; carried by a reply',
   ERR_TEXT_WORKER: 'the thread that renders and tokenises crashed; its calls failed',
   ERR_HUB_UNREACHABLE: 'the Hugging Face hub does not answer, or the connection broke',
   ERR_HUB_OFFLINE: 'HF_HUB_OFFLINE is set and the cache lacks files of the model',
@@ -62,6 +68,8 @@ export const errorCodes = {
   ERR_HUB_REVISION_NOT_FOUND: 'a model of the Hugging Face hub has no such branch, tag or commit',
   ERR_HUB_CORRUPT: 'a downloaded file has another size or hash than the Hugging Face hub lists',
   ERR_HUB_FAILED: 'the Hugging Face hub gave an answer that is none',
+  ERR_GGUF_HEADER: 'the header of a GGUF file is truncated, oversized or malformed',
+  ERR_GGUF_RANGE: "a tensor's bytes do not fit their GGUF file, its alignment or another tensor",
 } as const;
 
 /** A code that an {@link EngineError} carries. */

@@ -37,11 +37,15 @@ const box = (x, y, w, h, fill, extra = '') =>
 
 /** One line per track, in the order of their requests. */
 function tracksOf(traceEvents, { startUs, endUs }) {
-  const isShown = (event) =>
-    event.pid === requestsPid && event.ph !== 'M' && endOf(event) > startUs && event.ts < endUs;
-  const events = traceEvents.filter(isShown);
-  const tids = [...new Set(events.map(({ tid }) => tid))].sort((a, b) => a - b);
-  return tids.map((tid) => events.filter((event) => event.tid === tid));
+  const requests = traceEvents.filter(({ pid, ph }) => pid === requestsPid && ph !== 'M');
+  const isShown = (event) => endOf(event) > startUs && event.ts < endUs;
+  const tids = [...new Set(requests.filter(isShown).map(({ tid }) => tid))].sort((a, b) => a - b);
+  return tids.map((tid) => {
+    const events = requests.filter((event) => event.tid === tid);
+    const isQueued = events.some((event) => event.name === 'queued' && isShown(event));
+    // Whom it waits for was said when it began to.
+    return events.filter((event) => isShown(event) || (event.name === 'coalesced' && isQueued));
+  });
 }
 
 function drawTrack(events, y, toX) {

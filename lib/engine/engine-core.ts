@@ -12,6 +12,7 @@ import type { EngineCoreOptions, EngineStats, PrefixTarget } from './engine-opti
 import { failureOf } from './failure.js';
 import { checkInvariants } from './invariants.js';
 import { Lifecycle } from './lifecycle.js';
+import { MaskDesk } from './mask-desk.js';
 import type { ForkMessage, StepOutput, SubmitMessage } from './messages.js';
 import { Outbox } from './outbox.js';
 import { PrefixHandles } from './prefix-handles.js';
@@ -74,8 +75,16 @@ export class EngineCore {
     this.#handles = new PrefixHandles(this.#cache, clock);
     const floor = { executor, clock, cache: this.#cache, scheduler: this.#scheduler, trace };
     const outbox = this.#outbox;
-    this.#lifecycle = new Lifecycle({ ...floor, outbox, handles: this.#handles });
-    this.#loop = new StepLoop({ ...floor, outbox, costs, lifecycle: this.#lifecycle });
+    const masks = new MaskDesk(options.masks, () => this.#loop.wake());
+    this.#lifecycle = new Lifecycle({ ...floor, outbox, handles: this.#handles, masks });
+    const { overlapSteps = true } = options;
+    this.#loop = new StepLoop({
+      ...floor,
+      outbox,
+      costs,
+      lifecycle: this.#lifecycle,
+      maxInFlight: overlapSteps ? 2 : 1,
+    });
   }
 
   /** Calls `listener` with what happened, after each step and before the next one is planned. */
@@ -96,20 +105,21 @@ export class EngineCore {
     });
   }
 
-  /** Splits a running sample: the new request shares every block that it has between two steps. */
+  /** Splits a running sample: the new request has all of its tokens so far and shares the blocks that hold them. */
   fork(message: ForkMessage): void {
     this.#refusing(message.id, () => {
       this.#checkRoom(message.id);
-      this.#loop.betweenSteps(() => this.#refusing(message.id, () => this.#fork(message)));
+      this.#fork(message);
+      this.#loop.wake();
     });
   }
 
-  /** Ends a request; its blocks are free before the next step. An id that has ended is ignored. */
+  /** Ends a request; its blocks are free before the next step is planned. An id that has ended is ignored. */
   abort(id: number): void {
-    this.#loop.betweenSteps(() => {
-      const request = this.#lifecycle.requests.get(id);
-      if (request !== undefined) this.#lifecycle.abort(request);
-    });
+    const request = this.#lifecycle.requests.get(id);
+    if (request === undefined) return;
+    this.#lifecycle.abort(request);
+    this.#loop.wake();
   }
 
   /** Lets go of a prefix handle; false when it is gone already. */
@@ -149,6 +159,7 @@ export class EngineCore {
       numRunning: this.#scheduler.running.length,
       numWaiting: this.#scheduler.waiting.length,
       numSteps: this.#loop.numSteps,
+      numStepsAhead: this.#loop.numStepsAhead,
       numPreemptions: this.#scheduler.numPreemptions,
       numCoalesced: this.#scheduler.numCoalesced,
       numHandles: this.#handles.size,
@@ -176,12 +187,12 @@ export class EngineCore {
   close(mode: 'drain' | 'abort' = 'drain'): Promise<void> {
     this.#closing ??= this.#close();
     if (mode === 'abort') {
-      for (const id of this.#lifecycle.requests.keys()) this.abort(id);
+      for (const id of [...this.#lifecycle.requests.keys()]) this.abort(id);
     }
     return this.#closing;
   }
 
-  /** Asserts that each block, row and count is accounted for. Between steps or while one is in flight. */
+  /** Asserts that each block, row and count is accounted for, whatever is in flight. */
   checkInvariants(): void {
     checkInvariants({
       cache: this.#cache,
@@ -195,7 +206,9 @@ export class EngineCore {
   get #requestLimits() {
     const { numBlocks, blockSize } = this.#options.kv;
     const { model } = this.#options;
-    return { model, blockSize, numUsableBlocks: numBlocks - 1, maxSeqs: this.#maxSeqs };
+    const hasGrammars = this.#options.masks !== undefined;
+    const numUsableBlocks = numBlocks - 1;
+    return { model, blockSize, numUsableBlocks, maxSeqs: this.#maxSeqs, hasGrammars };
   }
 
   /** Turns what `act` throws into a `failed` event; a broken invariant is thrown on. */

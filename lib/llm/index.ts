@@ -13,3 +13,5 @@ export type {
 } from './options.js';
 export { Prefix } from './prefix.js';
 export type { Choice, Chunk, FinishReason, Reply, Timings, Usage } from './reply.js';
+export type { JsonSchema, ResponseFormat, StandardSchema } from './response-format.js';
+export type { FunctionCall, ReplyPart, ToolFormat } from './tool-calls.js';

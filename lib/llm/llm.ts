@@ -33,6 +33,8 @@ export interface LlmInfo {
   readonly kvCacheBytes: number;
   /** Of everything that keys and values depend on. */
   readonly fingerprint: string;
+  /** What in the chat template destroys prefix reuse, a sentence each; reported as a process warning too. */
+  readonly templateWarnings: readonly string[];
 }
 
 /** What an {@link Llm} is made of; it owns all of it. */
@@ -75,14 +77,14 @@ export class Llm {
    * value and limit; further `ERR_PROMPT_TOO_LONG`, `ERR_TEMPLATE`, `ERR_QUEUE_FULL`, … (docs/errors.md). When `signal` is
    * aborted it rejects with the signal's reason.
    */
-  chat(messages: readonly ChatMessage[], options: ChatOptions = {}): Generation {
-    return this.#runner.start(options ?? {}, async () => {
+  chat<T = unknown>(messages: readonly ChatMessage[], options: ChatOptions<T> = {}): Generation<T> {
+    return this.#runner.start<T>(options ?? {}, async () => {
       this.#check(options, optionKeys.chat);
-      const { tools, addGenerationPrompt, templateVariables, prefix, cache } = options;
+      const { tools, templateVariables, prefix, cache } = options;
+      const { canonicalTools, addGenerationPrompt, continueFinalMessage } = options;
       const { tokens, sections } = await this.#parts.text.tokenizeChat({
         messages,
-        tools,
-        addGenerationPrompt,
+        ...{ tools, canonicalTools, addGenerationPrompt, continueFinalMessage },
         templateVariables,
         isContinuation: prefix !== undefined,
         wantSections: needsSections(cache),
@@ -96,11 +98,11 @@ export class Llm {
    *
    * The generation rejects as that of `chat` does.
    */
-  generate(
+  generate<T = unknown>(
     prompt: string | Int32Array | readonly number[],
-    options: GenerateOptions = {},
-  ): Generation {
-    return this.#runner.start(options ?? {}, async () => {
+    options: GenerateOptions<T> = {},
+  ): Generation<T> {
+    return this.#runner.start<T>(options ?? {}, async () => {
       this.#check(options, optionKeys.generate);
       return { tokens: await this.#encode(prompt, options), sections: [], messages: [] };
     });

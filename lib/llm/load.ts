@@ -1,6 +1,7 @@
 import { Device } from '../device/index.js';
 import { DeviceExecutor, EngineCore } from '../engine/index.js';
 import { InvalidArgumentError } from '../errors.js';
+import { GrammarWorker } from '../grammar/index.js';
 import { loadModel, type Model } from '../model/index.js';
 import { TextWorker } from '../text/index.js';
 import { defaultBlockSize, defaultsByBackend } from './defaults.js';
@@ -11,9 +12,10 @@ import type { LoadOptions } from './options.js';
 import { readSamplingDefaults } from './sampling.js';
 import { findModelFolder } from './source.js';
 import { saltOf } from './submit-message.js';
+import { warnOfTemplate } from './template-warnings.js';
 
 /**
- * Loads a model: nothing or `'recall'` is the one that comes with the package, `'./dir'` a folder, `'owner/name'` or
+ * Loads a model: nothing or `'recall'` is the one that comes with the package, `'./dir'` a folder, `'./x.gguf'` a file, `'owner/name'` or
  * `'owner/name@revision'` one of the Hugging Face hub, which is downloaded into the cache of the Hugging Face tools.
  *
  * Takes the event loop for parts of its work (tokenizer, tables); afterwards nothing does. When it rejects, nothing
@@ -35,10 +37,18 @@ export async function load(source?: string | URL, options: LoadOptions = {}): Pr
     const floor = await openFloor(folder, options);
     try {
       const { core, model, info } = floor;
-      const defaults = { sampling, salt, contextLen: model.contextLen };
       const worker = await text;
+      const { toolFormat } = worker;
+      const defaults = { sampling, salt, contextLen: model.contextLen, toolFormat };
       options.signal?.throwIfAborted();
-      return new Llm({ core, text: worker, defaults, info, free: floor.free });
+      const templateWarnings = warnOfTemplate(folder, worker);
+      return new Llm({
+        core,
+        text: worker,
+        defaults,
+        info: { ...info, templateWarnings },
+        free: floor.free,
+      });
     } catch (error) {
       await floor.core.close();
       await floor.free();
@@ -64,7 +74,7 @@ function checkProgressOptions({ onProgress, signal }: LoadOptions): void {
 interface Floor {
   readonly core: EngineCore;
   readonly model: Model;
-  readonly info: LlmInfo;
+  readonly info: Omit<LlmInfo, 'templateWarnings'>;
   /** Frees model and device. */
   readonly free: () => Promise<void>;
 }
@@ -82,11 +92,13 @@ async function openFloor(folder: string, options: LoadOptions): Promise<Floor> {
       onProgress,
       signal,
     });
+    const grammars = new GrammarWorker({ folder, vocabSize: model.config.vocabSize });
     const free = async () => {
+      await grammars.close();
       model.free();
       await device.close();
     };
-    return { ...(await openEngine(device, model, folder, options)), model, free };
+    return { ...(await openEngine(device, model, folder, options, grammars)), model, free };
   } catch (error) {
     await device.close();
     throw error;
@@ -98,7 +110,8 @@ async function openEngine(
   model: Model,
   folder: string,
   options: LoadOptions,
-): Promise<{ core: EngineCore; info: LlmInfo }> {
+  grammars: GrammarWorker,
+): Promise<Pick<Floor, 'core' | 'info'>> {
   const defaults = defaultsByBackend[device.info.backend];
   const { blockSize = defaultBlockSize, maxSeqs = defaults.maxSeqs } = options;
   const { maxTokensPerStep = Math.max(defaults.maxTokensPerStep, maxSeqs) } = options;
@@ -119,6 +132,7 @@ async function openEngine(
     maxPrefillStepMs: options.maxPrefillStepMs,
     maxQueue: options.maxQueue,
     maxTraceEvents: options.maxTraceEvents,
+    masks: grammars,
   });
   return { core, info: infoOf(device, model, folder, { ...kv, blockBytes }) };
 }
@@ -166,7 +180,7 @@ function infoOf(
   model: Model,
   folder: string,
   kv: { numBlocks: number; blockSize: number; blockBytes: number },
-): LlmInfo {
+): Floor['info'] {
   const { backend, name, isa, threads, deterministic, computeCapability } = device.info;
   return {
     folder,

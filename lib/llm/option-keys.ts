@@ -61,6 +61,8 @@ const generateKeys: Readonly<Record<keyof GenerateOptions, true>> = {
   stop: true,
   stopTokenIds: true,
   ignoreEos: true,
+  responseFormat: true,
+  toolFormat: true,
   n: true,
   signal: true,
   prefix: true,
@@ -77,7 +79,9 @@ const generateKeys: Readonly<Record<keyof GenerateOptions, true>> = {
 const chatKeys: Readonly<Record<keyof ChatOptions, true>> = {
   ...generateKeys,
   tools: true,
+  canonicalTools: true,
   addGenerationPrompt: true,
+  continueFinalMessage: true,
   templateVariables: true,
 };
 

@@ -25,7 +25,7 @@ export interface SourceOptions extends DownloadOptions {
  * Finds the folder of a model, and downloads it where it is one of the hub.
  *
  * Nothing or `'recall'` is the model that comes with the package; what starts with `./`, `../`, `/` or `file:` is
- * a folder; `owner/name` and `owner/name@revision` are models of the Hugging Face hub.
+ * a folder or a `.gguf` file; `owner/name` and `owner/name@revision` are models of the Hugging Face hub.
  *
  * @throws {EngineError} `ERR_MODEL_NOT_FOUND` naming each reading that was tried; a code of `downloadModel`
  */
@@ -71,11 +71,11 @@ async function findLocalFolder(text: string | undefined): Promise<string> {
 
 async function requireFolder(text: string): Promise<string> {
   const path = text.startsWith('file:') ? filePath(text) : resolve(text);
-  if (await isDirectory(path)) return path;
+  if (path.endsWith('.gguf') ? await isFile(path) : await isDirectory(path)) return path;
   throw notFound(
     text,
-    [`as the folder ${path}: there is none`],
-    'Give a folder that holds config.json and the weights.',
+    [`as the ${path.endsWith('.gguf') ? 'file' : 'folder'} ${path}: there is none`],
+    'Give a folder that holds config.json and the weights, or a .gguf file.',
   );
 }
 
@@ -105,6 +105,13 @@ function notFound(text: string, readings: readonly string[], hint?: string): Eng
     'ERR_MODEL_NOT_FOUND',
     `no model ${JSON.stringify(text)}; tried ${readings.join('; ')}`,
     { hint },
+  );
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return stat(path).then(
+    (status) => status.isFile(),
+    () => false,
   );
 }
 

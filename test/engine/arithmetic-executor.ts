@@ -7,6 +7,7 @@ import {
   type StepBatch,
   type StepOutcome,
 } from '../../lib/engine/index.js';
+import { EngineError } from '../../lib/errors.js';
 import {
   attend,
   countTokens,
@@ -33,6 +34,7 @@ const unwritten = 0;
 interface Slot {
   params: SlotParams;
   counted: number;
+  mask?: Int32Array;
 }
 
 /**
@@ -48,6 +50,9 @@ export class ArithmeticExecutor implements Executor {
   /** Token whose rows give non-finite logits. */
   brokenToken = -1;
   isClosed = false;
+  #numInFlight = 0;
+  /** What the step before drew; undefined when it failed. */
+  #previousSamples: Int32Array | undefined;
   readonly #layers: [Uint32Array, Uint32Array];
   readonly #tables: Int32Array;
   readonly #slots = new Map<number, Slot>();
@@ -94,6 +99,11 @@ export class ArithmeticExecutor implements Executor {
     };
   }
 
+  setSlotMask(slot: number, mask: Int32Array): void {
+    const { params, counted } = this.#slots.get(slot) as Slot;
+    this.#slots.set(slot, { params, counted, mask: mask.slice() });
+  }
+
   setSamplingSlot(slot: number, params: SlotParams): void {
     assert(slot >= 0 && slot < this.limits.maxSeqs, `sampling slot ${slot}`);
     const { repetitionPenalty, presencePenalty, frequencyPenalty } = params;
@@ -104,8 +114,12 @@ export class ArithmeticExecutor implements Executor {
 
   /** Everything is read out of `step` at once; the outcome comes in a later task, as a device's does. */
   async submit(step: StepBatch): Promise<StepOutcome> {
+    assert(this.#numInFlight < 2, 'a third step was submitted while two were in flight');
     const outcome = this.#run(step);
+    this.#previousSamples = outcome instanceof Error ? undefined : outcome.samples;
+    this.#numInFlight++;
     await new Promise(setImmediate);
+    this.#numInFlight--;
     if (outcome instanceof Error) throw outcome;
     return outcome;
   }
@@ -116,6 +130,9 @@ export class ArithmeticExecutor implements Executor {
     this.nextFailure = undefined;
     this.#applyTableChanges(step);
     if (failure !== undefined) return failure;
+    if (this.#previousSamples === undefined && namesSamples(step)) {
+      return new EngineError('ERR_PREVIOUS_STEP_FAILED', 'the samples of a step that failed');
+    }
     this.#copyBlocks(step);
     const rows = this.#rowsOf(step);
     const numWritten = this.#runLayers(rows);
@@ -169,15 +186,21 @@ export class ArithmeticExecutor implements Executor {
     for (let s = 0; s < step.numSeqs; s++) {
       const [begin, end] = step.queryStart.subarray(s, s + 2);
       for (let i = begin; i < end; i++) {
-        assert.equal(step.tokenSources[i], -1, 'a token from the step before');
         const position = step.contextLens[s] - (end - i);
         const tableStart = step.tableRows[s] * this.limits.maxBlocksPerSeq;
         const isWritten = position >= step.writeStarts[s];
-        rows.push({ token: step.tokenIds[i], position, tableStart, isWritten, attended: 0 });
+        rows.push({ token: this.#tokenOf(step, i), position, tableStart, isWritten, attended: 0 });
       }
     }
     assert.equal(rows.length, step.numTokens, 'rows of the step');
     return rows;
+  }
+
+  #tokenOf({ tokenIds, tokenSources }: StepBatch, row: number): number {
+    if (tokenSources[row] < 0) return tokenIds[row];
+    const token = this.#previousSamples?.[tokenSources[row]];
+    assert(token !== undefined, `the step before has no sample ${tokenSources[row]}`);
+    return token;
   }
 
   /** In each layer, all rows write before any row attends. Gives the number of slots written. */
@@ -235,7 +258,8 @@ export class ArithmeticExecutor implements Executor {
       if (outcome.digests !== undefined) outcome.digests[i] = digestOf(attended);
       const slot = this.#slots.get(step.logitSlots[i]);
       assert(slot !== undefined, `sampling slot ${step.logitSlots[i]} was never set`);
-      const token = drawToken(attended, this.vocabSize, drawOf(slot, position + 1));
+      let token = drawToken(attended, this.vocabSize, drawOf(slot, position + 1));
+      while (!allows(slot, token)) token = (token + 1) % this.vocabSize;
       outcome.samples[i] = token;
       for (let k = 0; k < (slot.params.logprobs ?? 0); k++) {
         outcome.topIds[i * maxTopLogprobs + k] = (token + k) % this.vocabSize;
@@ -244,6 +268,11 @@ export class ArithmeticExecutor implements Executor {
     }
     return outcome;
   }
+}
+
+/** Whether a row stands for a token that the step before draws. */
+function namesSamples({ tokenSources, numTokens }: StepBatch): boolean {
+  return tokenSources.subarray(0, numTokens).some((source) => source >= 0);
 }
 
 interface Row {
@@ -261,4 +290,9 @@ function drawOf({ params, counted }: Slot, position: number) {
   const { ids = new Int32Array(0), values } = params.logitBias ?? {};
   const banned = new Set(ids.filter((_, i) => (values?.[i] ?? 0) < -1e20));
   return { temperature: params.temperature, seed: params.seed, position, counted, banned };
+}
+
+/** A mask that allows nothing would be an endless search: the engine never sends one. */
+function allows({ mask }: Slot, token: number): boolean {
+  return mask === undefined || ((mask[token >> 5] >>> (token & 31)) & 1) === 1;
 }
