@@ -53,6 +53,7 @@ export const errorCodes = {
   ERR_TOKENIZER_INVALID: 'tokenizer.json or tokenizer_config.json is missing or malformed',
   ERR_CHAT_TEMPLATE_MISSING: 'a chat was asked of a checkpoint without a chat template',
   ERR_TEMPLATE: 'the chat template does not parse, or refuses these messages',
+  ERR_ENGINE_WORKER: 'the thread that runs the engine crashed; its requests and calls failed',
   ERR_TEXT_WORKER: 'the thread that renders and tokenises crashed; its calls failed',
 } as const;
 

@@ -11,8 +11,12 @@ export {
 } from './errors.js';
 export {
   BlockAllocator,
+  type BlockInfo,
+  type BlockMap,
+  type BlockMapRange,
   type CacheStats,
   type InvalidateTarget,
+  type Pin,
   PrefixCache,
 } from './kv/index.js';
 export * from './llm/index.js';

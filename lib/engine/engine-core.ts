@@ -2,6 +2,10 @@ import { strict as assert } from 'node:assert';
 import { EngineError, InvalidArgumentError, QueueFullError } from '../errors.js';
 import {
   BlockAllocator,
+  type BlockMap,
+  type BlockMapRange,
+  type BlockTable,
+  type BlockUser,
   type Explanation,
   type InvalidateTarget,
   type Pin,
@@ -145,8 +149,18 @@ export class EngineCore {
       numCoalesced: this.#scheduler.numCoalesced,
       numHandles: this.#handles.size,
       ...this.#loop.counters,
-      cache: this.#cache.stats(),
+      cache: this.#cache.stats(this.#blockUsers),
     };
+  }
+
+  /**
+   * What each block of a stretch of the pool holds, and who holds it: for tools. A snapshot between two steps;
+   * stretches asked for one after the other may differ in time.
+   *
+   * @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` for a range that is none
+   */
+  blockMap(range?: BlockMapRange): BlockMap {
+    return this.#cache.blockMap(this.#blockUsers, range);
   }
 
   /**
@@ -176,6 +190,12 @@ export class EngineCore {
     const { numBlocks, blockSize } = this.#options.kv;
     const { model } = this.#options;
     return { model, blockSize, numUsableBlocks: numBlocks - 1, maxSeqs: this.#maxSeqs };
+  }
+
+  get #blockUsers(): BlockUser[] {
+    return this.#scheduler.running.map(({ table, numComputed }) => {
+      return { table: table as BlockTable, numTokens: numComputed };
+    });
   }
 
   /** Turns what `act` throws into a `failed` event; a broken invariant is thrown on. */
@@ -225,6 +245,7 @@ export class EngineCore {
       sampling,
     };
     this.#lifecycle.openFork(forked, parent);
+    this.#outbox.add({ type: 'forked', id, numOutputTokens: parent.numOutputTokens });
   }
 
   #findSequence(id: number, sample: number): Sequence | undefined {

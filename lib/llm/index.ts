@@ -8,6 +8,9 @@ export type {
   ForkOptions,
   GenerateOptions,
   LoadOptions,
+  PinPromptOptions,
+  PrewarmOptions,
 } from './options.js';
 export { Prefix } from './prefix.js';
+export type { PrewarmedPrompt } from './prewarm.js';
 export type { Choice, Chunk, FinishReason, Reply, Timings, Usage } from './reply.js';

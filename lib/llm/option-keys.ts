@@ -1,9 +1,17 @@
 import { InvalidArgumentError } from '../errors.js';
-import type { ChatOptions, ForkOptions, GenerateOptions, LoadOptions } from './options.js';
+import type {
+  ChatOptions,
+  ForkOptions,
+  GenerateOptions,
+  LoadOptions,
+  PinPromptOptions,
+  PrewarmOptions,
+} from './options.js';
 
 const loadKeys: Readonly<Record<keyof LoadOptions, true>> = {
   backend: true,
   index: true,
+  worker: true,
   deterministic: true,
   threads: true,
   isa: true,
@@ -75,12 +83,28 @@ const forkKeys: Readonly<Record<keyof ForkOptions, true>> = {
   maxTokens: true,
 };
 
+const pinKeys: Readonly<Record<keyof PinPromptOptions, true>> = {
+  salt: true,
+  tag: true,
+  ttlMs: true,
+};
+
+const prewarmKeys: Readonly<Record<keyof PrewarmOptions, true>> = {
+  ...pinKeys,
+  pin: true,
+  maxIdleMs: true,
+  priority: true,
+  signal: true,
+};
+
 /** The names that each kind of options may hold. */
 export const optionKeys = {
   load: loadKeys,
   generate: generateKeys,
   chat: chatKeys,
   fork: forkKeys,
+  pin: pinKeys,
+  prewarm: prewarmKeys,
 } as const;
 
 /**
