@@ -47,6 +47,7 @@ export const errorCodes = {
   ERR_QUEUE_FULL: 'as many requests wait as the queue may hold',
   ERR_NON_FINITE_LOGITS: 'the model gave NaN or infinite logits for a request',
   ERR_STEP_FAILED: 'the executor could not run a step that a request was part of',
+  ERR_TRACE_OFF: 'a trace was asked for, and nothing was recorded',
   ERR_REQUEST_NOT_FOUND: 'a message names a request or sample that is not running',
   ERR_PREFIX_RELEASED: 'a prefix handle was used after it was released or expired',
   ERR_MODEL_NOT_FOUND: 'load() found no model under any reading of its source',

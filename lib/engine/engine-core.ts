@@ -22,6 +22,8 @@ import { PrefixHandles } from './prefix-handles.js';
 import { Scheduler } from './scheduler.js';
 import type { RequestOptions, Sequence } from './sequence.js';
 import { StepLoop } from './step-loop.js';
+import { TraceRecorder } from './trace.js';
+import type { ChromeTrace } from './trace-ring.js';
 import { checkInteger, checkRequest, checkSampling, extraKeysOf } from './validation.js';
 
 /**
@@ -41,6 +43,7 @@ export class EngineCore {
   readonly #loop: StepLoop;
   readonly #outbox = new Outbox();
   readonly #maxSeqs: number;
+  readonly #trace: TraceRecorder | undefined;
   #closing: Promise<void> | undefined;
 
   /** @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` for an option outside its range */
@@ -54,6 +57,10 @@ export class EngineCore {
     checkInteger('maxTokensPerStep', maxTokensPerStep, this.#maxSeqs, limits.maxTokens);
     const maxChunkTokens = options.maxChunkTokens ?? maxTokensPerStep;
     checkInteger('maxChunkTokens', maxChunkTokens, 1, Number.MAX_SAFE_INTEGER);
+    const { maxTraceEvents = 0 } = options;
+    checkInteger('maxTraceEvents', maxTraceEvents, 0, Number.MAX_SAFE_INTEGER);
+    if (maxTraceEvents > 0) this.#trace = new TraceRecorder({ maxEvents: maxTraceEvents, clock });
+    const trace = this.#trace;
     const allocator = new BlockAllocator(kv);
     this.#cache = new PrefixCache({ ...kv, allocator, clock });
     const costs = new StepCostModel();
@@ -66,9 +73,10 @@ export class EngineCore {
       maxStepMs: options.maxStepMs ?? 100,
       maxPrefillStepMs: options.maxPrefillStepMs ?? 1000,
       onStart: (sequence) => this.#lifecycle.setSlots(sequence),
+      trace,
     });
     this.#handles = new PrefixHandles(this.#cache, clock);
-    const floor = { executor, clock, cache: this.#cache, scheduler: this.#scheduler };
+    const floor = { executor, clock, cache: this.#cache, scheduler: this.#scheduler, trace };
     const outbox = this.#outbox;
     this.#lifecycle = new Lifecycle({ ...floor, outbox, handles: this.#handles });
     this.#loop = new StepLoop({ ...floor, outbox, costs, lifecycle: this.#lifecycle });
@@ -154,6 +162,7 @@ export class EngineCore {
   }
 
   /**
+<<<<<<< HEAD
    * What each block of a stretch of the pool holds, and who holds it: for tools. A snapshot between two steps;
    * stretches asked for one after the other may differ in time.
    *
@@ -161,22 +170,31 @@ export class EngineCore {
    */
   blockMap(range?: BlockMapRange): BlockMap {
     return this.#cache.blockMap(this.#blockUsers, range);
-  }
+=======
+   * What the engine did, as spans: its newest `maxTraceEvents` events, and requests that are open.
+   *
+   * @throws EngineError`ERR_TRACE_OFF` when `maxTraceEvents` is 0
+   */
+  trace(): ChromeTrace 
+    if (this.#trace !== undefined) return this.#trace.toChromeTrace();
+    throw new EngineError('ERR_TRACE_OFF', 'maxTraceEvents is 0: nothing was recorded', {
+      hint: 'Load with maxTraceEvents: 100_000.',
+    });
+>>>>>>> main
 
   /**
    * Takes no more requests; ends when those there are done (`drain`) or aborted, and the executor is
    * closed. A second call waits for the first; `abort` hurries a drain.
    */
-  close(mode: 'drain' | 'abort' = 'drain'): Promise<void> {
+  close(mode: 'drain' | 'abort' = 'drain'): Promise<void> 
     this.#closing ??= this.#close();
     if (mode === 'abort') {
       for (const id of this.#lifecycle.requests.keys()) this.abort(id);
     }
     return this.#closing;
-  }
 
   /** Asserts that each block, row and count is accounted for. Between steps or while one is in flight. */
-  checkInvariants(): void {
+  checkInvariants(): void 
     checkInvariants({
       cache: this.#cache,
       scheduler: this.#scheduler,
@@ -184,7 +202,6 @@ export class EngineCore {
       maxSeqs: this.#maxSeqs,
     });
     this.#loop.checkInvariants();
-  }
 
   get #requestLimits() {
     const { numBlocks, blockSize } = this.#options.kv;

@@ -28,6 +28,8 @@ export interface EngineCoreOptions {
   readonly maxPrefillStepMs?: number;
   /** Sequences that may wait; default 1,024. */
   readonly maxQueue?: number;
+  /** Events that `trace()` keeps, the newest; default 0: nothing is recorded. */
+  readonly maxTraceEvents?: number;
   /** Milliseconds on a clock that never goes back; default `performance.now`. */
   readonly clock?: () => number;
 }

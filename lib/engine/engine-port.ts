@@ -1,6 +1,7 @@
 import type { BlockMap, BlockMapRange, Explanation, InvalidateTarget, Pin } from '../kv/index.js';
 import type { EngineStats, PrefixTarget } from './engine-options.js';
 import type { ForkMessage, StepOutput, SubmitMessage } from './messages.js';
+import type { ChromeTrace } from './trace-ring.js';
 
 /** What `pin` takes. */
 export interface PinTarget extends PrefixTarget {
@@ -26,6 +27,7 @@ export interface EnginePort {
   invalidate(target: InvalidateTarget): Awaitable<number>;
   explain(target: PrefixTarget): Awaitable<Explanation>;
   blockMap(range?: BlockMapRange): Awaitable<BlockMap>;
+  trace(): Awaitable<ChromeTrace>;
   /** Of a remote engine: as it said last. */
   stats(): EngineStats;
   close(mode?: 'drain' | 'abort'): Promise<void>;

@@ -19,13 +19,18 @@ export interface ServedEngine {
 /**
  * Opens an engine and does what a `RemoteEngine` at the other end of `port` asks, until it is closed. Whatever goes
  * wrong while opening is that one's to throw.
+ *
+ * @param open may report how far it is: plain data
  */
 export async function serveEngine(
   port: MessagePort,
-  open: () => Promise<ServedEngine>,
+  open: (report: (news: unknown) => void) => Promise<ServedEngine>,
 ): Promise<void> {
+  const report = (news: unknown) => {
+    port.postMessage({ type: 'opening', news } satisfies FromEngine);
+  };
   try {
-    new EngineServer(port, await open()).start();
+    new EngineServer(port, await open(report)).start();
   } catch (error) {
     port.postMessage({ type: 'refused', failure: failureOf(0, error) } satisfies FromEngine);
     port.close();

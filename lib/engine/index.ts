@@ -1,8 +1,8 @@
 export { DeviceExecutor, type DeviceExecutorOptions } from './device-executor.js';
 export { EngineCore } from './engine-core.js';
+export type { EngineCoreOptions, EngineStats, PrefixTarget } from './engine-options.js';
 export type { EnginePort, PinTarget } from './engine-port.js';
 export { type ServedEngine, serveEngine } from './engine-server.js';
-export type { EngineCoreOptions, EngineStats, PrefixTarget } from './engine-options.js';
 export {
   type Executor,
   type ExecutorLimits,
@@ -28,5 +28,15 @@ export type {
   TokensEvent,
   Usage,
 } from './messages.js';
+
+<<<<<<< HEAD
+
 export { RemoteEngine } from './remote-engine.js';
+
+=======
+
+export type { ChromeTrace, TraceEvent } from './trace-ring.js';
+
+>>>>>>> main
+
 export type { ModelLimits } from './validation.js';

@@ -8,6 +8,7 @@ import type { PrefixHandles } from './prefix-handles.js';
 import { logprobsOf, slotParamsOf } from './sampling.js';
 import type { Scheduler } from './scheduler.js';
 import { Request, type RequestOptions, Sequence } from './sequence.js';
+import type { TraceRecorder } from './trace.js';
 
 export interface LifecycleOptions {
   readonly cache: PrefixCache;
@@ -16,6 +17,7 @@ export interface LifecycleOptions {
   readonly handles: PrefixHandles;
   readonly outbox: Outbox;
   readonly clock: () => number;
+  readonly trace: TraceRecorder | undefined;
 }
 
 /**
@@ -33,6 +35,7 @@ export class Lifecycle {
   readonly #handles: PrefixHandles;
   readonly #outbox: Outbox;
   readonly #clock: () => number;
+  readonly #trace: TraceRecorder | undefined;
   #numArrivals = 0;
 
   constructor(options: LifecycleOptions) {
@@ -42,6 +45,7 @@ export class Lifecycle {
     this.#handles = options.handles;
     this.#outbox = options.outbox;
     this.#clock = options.clock;
+    this.#trace = options.trace;
   }
 
   /** Queues a checked request. */
@@ -49,6 +53,7 @@ export class Lifecycle {
     const request = this.#openRequest(options);
     const sequence = new Sequence(request, 0, options.promptTokens);
     request.sequences.add(sequence);
+    this.#trace?.opened(sequence);
     this.#scheduler.waiting.add(sequence);
   }
 
@@ -65,6 +70,7 @@ export class Lifecycle {
     const request = this.#openRequest(options);
     const sequence = new Sequence(request, 0, options.promptTokens);
     request.sequences.add(sequence);
+    this.#trace?.opened(sequence);
     sequence.numComputed = parent.numComputed;
     sequence.meter.addCached(parent.numComputed, 0);
     this.#scheduler.start(sequence, this.#cache.fork(parent.table as BlockTable));
@@ -109,7 +115,11 @@ export class Lifecycle {
   }
 
   #fail(request: Request, error: unknown, keepsTail: boolean): void {
-    for (const sequence of [...request.sequences]) this.#release(sequence, keepsTail);
+    const { code } = failureOf(request.id, error);
+    for (const sequence of [...request.sequences]) {
+      this.#trace?.ended(sequence, code);
+      this.#release(sequence, keepsTail);
+    }
     this.requests.delete(request.id);
     this.#outbox.add(failureOf(request.id, error));
   }
@@ -156,6 +166,7 @@ export class Lifecycle {
     for (let sample = 1; sample < n; sample++) {
       const sibling = new Sequence(first.request, sample, first.tokens.view());
       first.request.sequences.add(sibling);
+      this.#trace?.opened(sibling);
       sibling.numComputed = first.numComputed;
       sibling.sharedLen = first.sharedLen;
       sibling.meter.firstStepMs = first.meter.firstStepMs;
@@ -195,6 +206,7 @@ export class Lifecycle {
   }
 
   #end(sequence: Sequence, reason: FinishedEvent['reason'], stopTokenId?: number): void {
+    this.#trace?.ended(sequence, reason);
     const handle = reason === 'abort' ? undefined : this.#keepPrefix(sequence);
     this.#release(sequence);
     this.#emitFinished(sequence, reason, { stopTokenId, handle });

@@ -6,11 +6,21 @@ import type { EnginePort, PinTarget } from './engine-port.js';
 import { errorOf, failureOf } from './failure.js';
 import type { EngineEvent, ForkMessage, StepOutput, SubmitMessage } from './messages.js';
 import { Outbox } from './outbox.js';
+import type { ChromeTrace } from './trace-ring.js';
 import type { AnswerOf, EngineMethod, FromEngine, ToEngine } from './worker-protocol.js';
 
-interface PendingCall {
+/** One who waits for the Worker. */
+interface Pending {
   resolve(result: unknown): void;
-  reject(error: EngineError): void;
+  reject(error: unknown): void;
+}
+
+/** How to wait for a Worker's engine. */
+export interface RemoteOpenOptions {
+  /** What the Worker reports while it opens; what it throws ends the opening. */
+  readonly onOpening?: (news: unknown) => void;
+  /** Ends the opening, and the Worker. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -23,7 +33,7 @@ interface PendingCall {
 export class RemoteEngine implements EnginePort {
   readonly #worker: Worker;
   readonly #outbox = new Outbox();
-  readonly #calls = new Map<number, PendingCall>();
+  readonly #calls = new Map<number, Pending>();
   /** Samples of open requests that have not ended, by request. */
   readonly #numOpen = new Map<number, number>();
   readonly #exited: Promise<void>;
@@ -31,11 +41,13 @@ export class RemoteEngine implements EnginePort {
   #numCalls = 0;
   #lost: EngineError | undefined;
   #closing: Promise<void> | undefined;
-  #onOpened!: { resolve(opened: unknown): void; reject(error: EngineError): void };
-  #onClosed: PendingCall | undefined;
+  readonly #opening = makePending();
+  readonly #closed = makePending();
+  readonly #onOpening: (news: unknown) => void;
 
-  private constructor(worker: Worker) {
+  private constructor(worker: Worker, onOpening: (news: unknown) => void) {
     this.#worker = worker;
+    this.#onOpening = onOpening;
     this.#exited = new Promise((resolve) => {
       worker.once('exit', (code) => {
         this.#lose(`exit code ${code}`);
@@ -52,18 +64,24 @@ export class RemoteEngine implements EnginePort {
    * @param worker calls `serveEngine`; owned by the engine from here on
    * @returns the engine and what the Worker told of it
    * @throws {EngineError} what the Worker's own `open` threw; `ERR_ENGINE_WORKER` when it crashed
+   * @throws the reason of `signal`, and what `onOpening` throws; then as otherwise, the Worker is gone
    */
-  static async open<T>(worker: Worker): Promise<{ engine: RemoteEngine; opened: T }> {
-    const engine = new RemoteEngine(worker);
+  static async open<T>(
+    worker: Worker,
+    { onOpening = () => {}, signal }: RemoteOpenOptions = {},
+  ): Promise<{ engine: RemoteEngine; opened: T }> {
+    const engine = new RemoteEngine(worker, onOpening);
+    const onAbort = () => engine.#opening.reject(signal?.reason);
+    signal?.addEventListener('abort', onAbort);
     try {
-      const opened = await new Promise<unknown>((resolve, reject) => {
-        engine.#onOpened = { resolve, reject };
-      });
+      const opened = (await engine.#opening.promise) as T;
       engine.#keepAlive();
-      return { engine, opened: opened as T };
+      return { engine, opened };
     } catch (error) {
-      await engine.#exited;
+      await worker.terminate();
       throw error;
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
     }
   }
 
@@ -107,6 +125,10 @@ export class RemoteEngine implements EnginePort {
     return this.#call('blockMap', range);
   }
 
+  trace(): Promise<ChromeTrace> {
+    return this.#call('trace', undefined);
+  }
+
   /**
    * As the Worker said last: with each answer, with each request that ended, and about ten times a second while
    * requests run.
@@ -126,13 +148,7 @@ export class RemoteEngine implements EnginePort {
   }
 
   async #close(): Promise<void> {
-    if (!this.#lost) {
-      const closed = new Promise<unknown>((resolve, reject) => {
-        this.#onClosed = { resolve, reject };
-      });
-      this.#keepAlive();
-      await closed;
-    }
+    if (!this.#lost) await this.#closed.promise;
     await this.#exited;
   }
 
@@ -155,7 +171,7 @@ export class RemoteEngine implements EnginePort {
     if (this.#lost) return Promise.reject(this.#lost);
     const call = this.#numCalls++;
     return new Promise((resolve, reject) => {
-      this.#calls.set(call, { resolve: resolve as PendingCall['resolve'], reject });
+      this.#calls.set(call, { resolve: resolve as Pending['resolve'], reject });
       try {
         this.#send({ type: 'call', call, method, argument });
       } catch {
@@ -173,17 +189,31 @@ export class RemoteEngine implements EnginePort {
 
   #receive(message: FromEngine): void {
     if ('stats' in message && message.stats) this.#stats = message.stats;
-    if (message.type === 'opened') this.#onOpened.resolve(message.opened);
-    else if (message.type === 'refused') this.#onOpened.reject(errorOf(message.failure));
-    else if (message.type === 'step') this.#deliver(message.output.events);
+    if (message.type === 'step') this.#deliver(message.output.events);
     else if (message.type === 'answer') this.#takeCall(message.call)?.resolve(message.result);
-    else if (message.type === 'failure')
+    else if (message.type === 'failure') {
       this.#takeCall(message.call)?.reject(errorOf(message.failure));
-    else if (message.type === 'closed') {
-      if (message.failure) this.#onClosed?.reject(errorOf(message.failure));
-      else this.#onClosed?.resolve(undefined);
-    }
+    } else this.#turn(message);
     this.#keepAlive();
+  }
+
+  /** The Worker opens or closes. */
+  #turn(message: FromEngine): void {
+    if (message.type === 'opening') this.#report(message.news);
+    else if (message.type === 'opened') this.#opening.resolve(message.opened);
+    else if (message.type === 'refused') this.#opening.reject(errorOf(message.failure));
+    else if (message.type === 'closed') {
+      if (message.failure) this.#closed.reject(errorOf(message.failure));
+      else this.#closed.resolve(undefined);
+    }
+  }
+
+  #report(news: unknown): void {
+    try {
+      this.#onOpening(news);
+    } catch (error) {
+      this.#opening.reject(error);
+    }
   }
 
   #deliver(events: readonly EngineEvent[]): void {
@@ -200,7 +230,7 @@ export class RemoteEngine implements EnginePort {
     else if (type === 'finished') this.#numOpen.set(id, numLeft);
   }
 
-  #takeCall(call: number): PendingCall | undefined {
+  #takeCall(call: number): Pending | undefined {
     const pending = this.#calls.get(call);
     this.#calls.delete(call);
     return pending;
@@ -208,7 +238,8 @@ export class RemoteEngine implements EnginePort {
 
   /** An idle engine does not hold the process. */
   #keepAlive(): void {
-    if (this.#numOpen.size + this.#calls.size > 0 || this.#closing) this.#worker.ref();
+    const isAwaited = this.#stats === undefined || this.#closing !== undefined;
+    if (isAwaited || this.#numOpen.size + this.#calls.size > 0) this.#worker.ref();
     else this.#worker.unref();
   }
 
@@ -217,12 +248,22 @@ export class RemoteEngine implements EnginePort {
     if (this.#lost) return;
     const message = `the engine's thread ended: ${reason instanceof Error ? reason.message : reason}`;
     this.#lost = new EngineError('ERR_ENGINE_WORKER', message, { cause: reason });
-    this.#onOpened.reject(this.#lost);
-    this.#onClosed?.resolve(undefined);
+    this.#opening.reject(this.#lost);
+    this.#closed.resolve(undefined);
     for (const { reject } of this.#calls.values()) reject(this.#lost);
     this.#calls.clear();
     for (const id of this.#numOpen.keys()) this.#outbox.add(failureOf(id, this.#lost));
     this.#numOpen.clear();
     this.#outbox.deliver();
   }
+}
+
+/** A promise with its ends; its rejection is never unhandled. */
+function makePending(): Pending & { readonly promise: Promise<unknown> } {
+  let ends!: Pending;
+  const promise = new Promise<unknown>((resolve, reject) => {
+    ends = { resolve, reject };
+  });
+  promise.catch(() => {});
+  return { ...ends, promise };
 }

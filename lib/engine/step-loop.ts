@@ -8,6 +8,7 @@ import type { Outbox } from './outbox.js';
 import type { Scheduler } from './scheduler.js';
 import { StepPlan } from './step-plan.js';
 import { StepWriter } from './step-writer.js';
+import type { TraceRecorder } from './trace.js';
 
 export interface StepLoopOptions {
   readonly cache: PrefixCache;
@@ -17,6 +18,7 @@ export interface StepLoopOptions {
   readonly costs: StepCostModel;
   readonly outbox: Outbox;
   readonly clock: () => number;
+  readonly trace: TraceRecorder | undefined;
 }
 
 interface StepInFlight {
@@ -101,8 +103,9 @@ export class StepLoop {
   }
 
   #submit(plan: StepPlan, work: StepWork): void {
-    const { executor } = this.#options;
+    const { executor, trace, costs } = this.#options;
     this.#writer.write(plan, this.#step);
+    trace?.submitted(plan, costs.estimateMs(work));
     this.#inFlight = { plan, work };
     let outcome: Promise<StepOutcome>;
     try {
@@ -130,8 +133,9 @@ export class StepLoop {
   }
 
   #complete(outcome: StepOutcome): void {
-    const { cache, lifecycle, costs } = this.#options;
+    const { cache, lifecycle, costs, trace } = this.#options;
     const { plan, work } = this.#inFlight as StepInFlight;
+    trace?.completed(plan, outcome.counters);
     this.#inFlight = undefined;
     this.numSteps++;
     costs.observe(work, outcome.counters.runMs);
@@ -155,8 +159,9 @@ export class StepLoop {
 
   /** A failed step takes the requests that were part of it along, and only those. */
   #fail(error: unknown): void {
-    const { lifecycle } = this.#options;
+    const { lifecycle, trace } = this.#options;
     const { plan } = this.#inFlight as StepInFlight;
+    trace?.failed(plan, error);
     this.#inFlight = undefined;
     for (const { sequence } of plan.chunks) {
       if (sequence.state !== 'ended') lifecycle.failStep(sequence.request, error);

@@ -3,7 +3,7 @@ import type { EnginePort } from './engine-port.js';
 import type { FailedEvent, ForkMessage, StepOutput, SubmitMessage } from './messages.js';
 
 /** Methods of an engine that give an answer. */
-export type EngineMethod = 'pin' | 'unpin' | 'invalidate' | 'explain' | 'blockMap';
+export type EngineMethod = 'pin' | 'unpin' | 'invalidate' | 'explain' | 'blockMap' | 'trace';
 
 /** What an engine's Worker is told; plain data, handled in order. */
 export type ToEngine =
@@ -25,7 +25,9 @@ export interface EngineCall {
 
 /** What an engine's Worker says. Where `stats` stands, it is how things are after what the message tells. */
 export type FromEngine =
-  /** The first message, unless it is `refused`. */
+  /** How far opening has come, as the Worker's `open` reports it. */
+  | { readonly type: 'opening'; readonly news: unknown }
+  /** Opening ended, well or not. */
   | { readonly type: 'opened'; readonly opened: unknown; readonly stats: EngineStats }
   | { readonly type: 'refused'; readonly failure: FailedEvent }
   | { readonly type: 'step'; readonly output: StepOutput; readonly stats?: EngineStats }

@@ -48,7 +48,9 @@ export async function explain(
   text: TextWorker,
 ): Promise<Explanation> {
   const { tokens, sections } = await tokenizeSpec(spec, text);
-  const { nearest, ...found } = await core.explain(salt === undefined ? { tokens } : { tokens, salt });
+  const { nearest, ...found } = await core.explain(
+    salt === undefined ? { tokens } : { tokens, salt },
+  );
   const at = found.firstDivergentToken;
   if (at === undefined) {
     return {

@@ -1,4 +1,4 @@
-import type { EnginePort, EngineStats } from '../engine/index.js';
+import type { ChromeTrace, EnginePort, EngineStats } from '../engine/index.js';
 import { EngineError } from '../errors.js';
 import type { BlockMap, BlockMapRange, InvalidateTarget, Pin } from '../kv/index.js';
 import type { ChatMessage, TextWorker } from '../text/index.js';
@@ -192,6 +192,17 @@ export class Llm {
   stats(): EngineStats {
     this.#requireOpen();
     return this.#parts.core.stats();
+  }
+
+  /**
+   * What the engine did, for Perfetto or chrome://tracing: steps with their work, and each request's time in the
+   * queue, prompt chunks, decoding and preemptions (docs/scheduling.md).
+   *
+   * @throws {EngineError} `ERR_TRACE_OFF` unless the model was loaded with `maxTraceEvents`
+   */
+  async trace(): Promise<ChromeTrace> {
+    this.#requireOpen();
+    return this.#parts.core.trace();
   }
 
   /**

@@ -1,5 +1,6 @@
 import { Device } from '../device/index.js';
-import { DeviceExecutor, EngineCore } from '../engine/index.js';
+import { DeviceExecutor, EngineCore, type EnginePort } from '../engine/index.js';
+import { InvalidArgumentError } from '../errors.js';
 import { loadModel, type Model } from '../model/index.js';
 import { TextWorker } from '../text/index.js';
 import { numKvBlocks } from './kv-budget.js';
@@ -9,6 +10,7 @@ import type { LoadOptions } from './options.js';
 import { readSamplingDefaults } from './sampling.js';
 import { findModelFolder } from './source.js';
 import { saltOf } from './submit-message.js';
+import { openWorkerFloor } from './worker-floor.js';
 
 const defaultBlockSize = 16;
 /** A GPU takes hundreds of rows in the time that it reads the weights. */
@@ -21,24 +23,28 @@ const defaultsByBackend = {
  * Loads a model: nothing or `'recall'` is the one that comes with the package, `'./dir'` a folder.
  *
  * Takes the event loop for parts of its work (tokenizer, tables); afterwards nothing does. When it rejects, nothing
- * stays taken.
+ * stays taken; a `signal` ends it between two tensors.
  *
  * @throws {EngineError} `ERR_MODEL_NOT_FOUND` naming each reading of `source`; `ERR_INVALID_ARGUMENT` naming the option;
  *   `ERR_POOL_TOO_SMALL`, `ERR_OUT_OF_MEMORY`; the codes of a malformed checkpoint (docs/errors.md)
  */
 export async function load(source?: string | URL, options: LoadOptions = {}): Promise<Llm> {
   checkOptionKeys(options, optionKeys.load);
+  checkProgressOptions(options);
+  options.signal?.throwIfAborted();
   const salt = saltOf(options, undefined);
   const folder = await findModelFolder(source);
   const sampling = await readSamplingDefaults(folder);
   const text = TextWorker.start({ folder });
   text.catch(() => {}); // awaited below
   try {
-    const floor = await openFloor(folder, options);
+    const floor = await (options.worker ? openWorkerFloor : openFloor)(folder, options);
     try {
-      const { core, model, info } = floor;
-      const defaults = { sampling, salt, contextLen: model.contextLen };
-      return new Llm({ core, text: await text, defaults, info, free: floor.free });
+      const { core, info } = floor;
+      const defaults = { sampling, salt, contextLen: info.contextLen };
+      const worker = await text;
+      options.signal?.throwIfAborted();
+      return new Llm({ core, text: worker, defaults, info, free: floor.free });
     } catch (error) {
       await floor.core.close();
       await floor.free();
@@ -50,27 +56,45 @@ export async function load(source?: string | URL, options: LoadOptions = {}): Pr
   }
 }
 
+/** @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` */
+function checkProgressOptions({ onProgress, signal, worker }: LoadOptions): void {
+  if (worker !== undefined && typeof worker !== 'boolean') {
+    throw new InvalidArgumentError('worker', worker, 'true or false');
+  }
+  if (onProgress !== undefined && typeof onProgress !== 'function') {
+    throw new InvalidArgumentError('onProgress', onProgress, 'a function');
+  }
+  if (signal !== undefined && typeof signal?.throwIfAborted !== 'function') {
+    throw new InvalidArgumentError('signal', signal, 'an AbortSignal');
+  }
+}
+
 /** What stands under the face: device, model and engine. */
-interface Floor {
-  readonly core: EngineCore;
-  readonly model: Model;
+export interface Floor<Engine extends EnginePort = EngineCore> {
+  readonly core: Engine;
   readonly info: LlmInfo;
   /** Frees model and device. */
   readonly free: () => Promise<void>;
 }
 
 /** Opens them in order; what is open is closed when the next one fails. */
-async function openFloor(folder: string, options: LoadOptions): Promise<Floor> {
+export async function openFloor(folder: string, options: LoadOptions): Promise<Floor> {
   const { backend, index, threads, isa, deterministic } = options;
   const device = Device.open({ backend, index, threads, isa, deterministic });
   try {
-    const { dtype, kvDtype, contextLen } = options;
-    const model = await loadModel(device, folder, { dtype, kvDtype, contextLen });
+    const { dtype, kvDtype, contextLen, onProgress, signal } = options;
+    const model = await loadModel(device, folder, {
+      dtype,
+      kvDtype,
+      contextLen,
+      onProgress,
+      signal,
+    });
     const free = async () => {
       model.free();
       await device.close();
     };
-    return { ...(await openEngine(device, model, folder, options)), model, free };
+    return { ...(await openEngine(device, model, folder, options)), free };
   } catch (error) {
     await device.close();
     throw error;
@@ -102,6 +126,7 @@ async function openEngine(
     maxStepMs: options.maxStepMs ?? defaults.maxStepMs,
     maxPrefillStepMs: options.maxPrefillStepMs,
     maxQueue: options.maxQueue,
+    maxTraceEvents: options.maxTraceEvents,
   });
   return { core, info: infoOf(device, model, folder, { ...kv, blockBytes }) };
 }

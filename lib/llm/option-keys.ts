@@ -26,9 +26,12 @@ const loadKeys: Readonly<Record<keyof LoadOptions, true>> = {
   maxStepMs: true,
   maxPrefillStepMs: true,
   maxQueue: true,
+  maxTraceEvents: true,
   maxPinnedFraction: true,
   salt: true,
   maxIdleMs: true,
+  onProgress: true,
+  signal: true,
 };
 
 const generateKeys: Readonly<Record<keyof GenerateOptions, true>> = {

@@ -1,4 +1,5 @@
 import type { Isa } from '../device/index.js';
+import type { LoadProgress } from '../model/index.js';
 import type { ChatTool } from '../text/index.js';
 import type { Prefix } from './prefix.js';
 
@@ -47,12 +48,18 @@ export interface LoadOptions {
   readonly maxPrefillStepMs?: number;
   /** Requests that may wait; default 1,024. */
   readonly maxQueue?: number;
+  /** Events that `trace()` keeps, the newest; default 0: nothing is recorded. */
+  readonly maxTraceEvents?: number;
   /** Share of the KV cache that pins and prefix handles may hold, 0 to 1; default 0.5. */
   readonly maxPinnedFraction?: number;
   /** Salt of requests that name none; default: none, which is a salt of its own. */
   readonly salt?: string;
   /** Forget blocks that nobody used for so long; default: never. */
   readonly maxIdleMs?: number;
+  /** Told how far loading is, after each tensor; what it throws ends the loading. */
+  readonly onProgress?: (progress: LoadProgress) => void;
+  /** Ends the loading: `load` frees what it took and rejects with `signal.reason`. */
+  readonly signal?: AbortSignal;
 }
 
 /** What of a request stays in the cache. */

@@ -25,4 +25,4 @@ export {
   type SafetensorsDType,
   type TensorRange,
 } from './safetensors.js';
-export type { LayerWeights, ModelWeights } from './weights.js';
+export type { LayerWeights, LoadProgress, ModelWeights } from './weights.js';

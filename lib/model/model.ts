@@ -14,7 +14,13 @@ import { type ModelConfig, readConfig } from './config.js';
 import { fingerprintOf } from './fingerprint.js';
 import { type ForwardModel, recordForward } from './forward.js';
 import { identityRopeTable, ropeTable } from './rope.js';
-import { deviceDtype, type Freeable, loadWeights, planCheckpoint } from './weights.js';
+import {
+  deviceDtype,
+  type Freeable,
+  type LoadProgress,
+  loadWeights,
+  planCheckpoint,
+} from './weights.js';
 
 /** What {@link loadModel} may be told. */
 export interface LoadModelOptions {
@@ -28,6 +34,10 @@ export interface LoadModelOptions {
   readonly kvDtype?: 'auto' | FloatDType;
   /** Longest context, in tokens; default and upper bound is the model's own. */
   readonly contextLen?: number;
+  /** Told how far loading is, after each tensor; what it throws ends the loading. */
+  readonly onProgress?: (progress: LoadProgress) => void;
+  /** Ends the loading, which then rejects with `signal.reason`. */
+  readonly signal?: AbortSignal;
 }
 
 /** What a KV cache must look like to hold this model's keys and values; the block size is free. */
@@ -83,8 +93,8 @@ export class Model {
 /**
  * Loads a Hugging Face model folder: config.json and `*.safetensors`.
  *
- * Everything is checked before anything is loaded; when this rejects, no file stays mapped and no
- * device memory taken. Matrices are packed on the device's own thread; checks, fingerprint and rotary
+ * Everything is checked before anything is loaded; when this rejects or is aborted, no file stays mapped
+ * and no device memory taken. Matrices are packed on the device's own thread; checks, fingerprint and rotary
  * tables hold the event loop, the tables for longer the longer the context is.
  *
  * @param folder with config.json; files are read during the call only
@@ -97,6 +107,7 @@ export async function loadModel(
   folder: string,
   options: LoadModelOptions = {},
 ): Promise<Model> {
+  const { onProgress, signal } = options;
   const config = await readConfig(folder);
   const contextLen = resolveContextLen(options.contextLen, config);
   const checkpoint = await openCheckpoint(device, folder);
@@ -112,8 +123,18 @@ export async function loadModel(
     const autoKv = isQuantized ? auto : weightsDtype;
     const kvDtype = resolveDtype('kvDtype', options.kvDtype, autoKv, cacheDtypes);
     const fingerprint = fingerprintOf({ checkpoint, plan, config, weightsDtype, kvDtype });
-    const weights = await loadWeights(device, checkpoint, plan, weightsDtype, owned);
+    signal?.throwIfAborted();
+    const weights = await loadWeights(checkpoint, plan, {
+      device,
+      dtype: weightsDtype,
+      owned,
+      onProgress: (progress) => {
+        onProgress?.(progress);
+        signal?.throwIfAborted();
+      },
+    });
     const tables = await uploadRopeTables(device, config, contextLen, owned);
+    signal?.throwIfAborted();
     const { numLayers, numKvHeads, headDim } = config;
     const kvLayout = { numLayers, numKvHeads, headDim, dtype: kvDtype };
     return new Model({ config, weights, ...tables }, owned, kvLayout, contextLen, fingerprint);

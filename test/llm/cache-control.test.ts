@@ -21,7 +21,7 @@ async function flood(llm: Llm): Promise<void> {
 async function startRunning(llm: Llm) {
   const running = llm.chat([facts, user('x')], long);
   await running[Symbol.asyncIterator]().next();
-  return running;
+  return { running };
 }
 
 async function blocksOf(llm: Llm): Promise<readonly BlockInfo[]> {
@@ -48,8 +48,7 @@ describe('prewarm', () => {
     await flood(llm);
     expect((await llm.prewarm({ messages }, { pin: false })).computedTokens).toBe(1);
     expect(await llm.unpin(pin!)).toBe(true);
-    await flood(llm);
-    expect((await llm.prewarm({ messages }, { pin: false })).computedTokens).toBeGreaterThan(1);
+    expect(llm.stats().cache.numPinned).toBe(0);
   });
 
   test('takes a text, token ids, a salt and a signal', async () => {
@@ -81,7 +80,7 @@ describe('prewarm', () => {
 
   test('shares the steps with requests that run, and what they compute', async () => {
     const llm = await openArithmeticLlm();
-    const running = await startRunning(llm);
+    const { running } = await startRunning(llm);
     const { cachedTokens } = await llm.prewarm({ messages });
     expect(cachedTokens).toBeGreaterThan(20);
     expect(running.tokenIds.length).toBeLessThan(400);
@@ -94,7 +93,7 @@ describe('while a request runs', () => {
     const alone = await openArithmeticLlm();
     const { text } = await alone.chat([facts, user('x')], long);
     const llm = await openArithmeticLlm();
-    const running = await startRunning(llm);
+    const { running } = await startRunning(llm);
     expect(await llm.invalidate({ all: true })).toBeGreaterThan(3);
     const { usage } = await llm.chat([facts, user('y')], { ...some, cache: 'auto' });
     expect(usage.cachedTokens).toBe(0);
@@ -104,7 +103,7 @@ describe('while a request runs', () => {
 
   test('invalidate() by salt and by tag leaves everybody else alone', async () => {
     const llm = await openArithmeticLlm();
-    const running = await startRunning(llm);
+    const { running } = await startRunning(llm);
     const document = { prompt: tokensFrom(5, 30) };
     await llm.prewarm(document, { tag: 'manual' });
     await llm.chat(messages, { ...some, salt: 'one' });
@@ -119,9 +118,9 @@ describe('while a request runs', () => {
 
   test('pin() and unpin() hold and let go what it computed', async () => {
     const llm = await openArithmeticLlm();
-    const running = await startRunning(llm);
+    const { running } = await startRunning(llm);
     const pin = await llm.pin({ messages: [facts] });
-    expect(pin.numBlocks).toBeGreaterThan(2);
+    expect(pin.numBlocks).toBeGreaterThan(1);
     expect((await blocksOf(llm)).filter(({ numPins }) => numPins > 0)).toHaveLength(pin.numBlocks);
     running.abort('enough');
     await llm.generate('x', some);
