@@ -162,7 +162,6 @@ export class EngineCore {
   }
 
   /**
-<<<<<<< HEAD
    * What each block of a stretch of the pool holds, and who holds it: for tools. A snapshot between two steps;
    * stretches asked for one after the other may differ in time.
    *
@@ -170,31 +169,34 @@ export class EngineCore {
    */
   blockMap(range?: BlockMapRange): BlockMap {
     return this.#cache.blockMap(this.#blockUsers, range);
-=======
+  }
+
+  /**
    * What the engine did, as spans: its newest `maxTraceEvents` events, and requests that are open.
    *
-   * @throws EngineError`ERR_TRACE_OFF` when `maxTraceEvents` is 0
+   * @throws {EngineError} `ERR_TRACE_OFF` when `maxTraceEvents` is 0
    */
-  trace(): ChromeTrace 
+  trace(): ChromeTrace {
     if (this.#trace !== undefined) return this.#trace.toChromeTrace();
     throw new EngineError('ERR_TRACE_OFF', 'maxTraceEvents is 0: nothing was recorded', {
       hint: 'Load with maxTraceEvents: 100_000.',
     });
->>>>>>> main
+  }
 
   /**
    * Takes no more requests; ends when those there are done (`drain`) or aborted, and the executor is
    * closed. A second call waits for the first; `abort` hurries a drain.
    */
-  close(mode: 'drain' | 'abort' = 'drain'): Promise<void> 
+  close(mode: 'drain' | 'abort' = 'drain'): Promise<void> {
     this.#closing ??= this.#close();
     if (mode === 'abort') {
       for (const id of this.#lifecycle.requests.keys()) this.abort(id);
     }
     return this.#closing;
+  }
 
   /** Asserts that each block, row and count is accounted for. Between steps or while one is in flight. */
-  checkInvariants(): void 
+  checkInvariants(): void {
     checkInvariants({
       cache: this.#cache,
       scheduler: this.#scheduler,
@@ -202,6 +204,7 @@ export class EngineCore {
       maxSeqs: this.#maxSeqs,
     });
     this.#loop.checkInvariants();
+  }
 
   get #requestLimits() {
     const { numBlocks, blockSize } = this.#options.kv;

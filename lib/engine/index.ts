@@ -28,15 +28,6 @@ export type {
   TokensEvent,
   Usage,
 } from './messages.js';
-
-<<<<<<< HEAD
-
 export { RemoteEngine } from './remote-engine.js';
-
-=======
-
 export type { ChromeTrace, TraceEvent } from './trace-ring.js';
-
->>>>>>> main
-
 export type { ModelLimits } from './validation.js';
