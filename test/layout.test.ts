@@ -11,6 +11,7 @@ const floors: Record<string, readonly string[]> = {
   model: ['device', 'errors'],
   engine: ['model', 'kv', 'text', 'device', 'errors'],
   llm: ['engine', 'model', 'kv', 'text', 'device', 'errors'],
+  cli: ['llm', 'text', 'errors'],
   index: ['llm', 'engine', 'model', 'kv', 'text', 'device', 'errors'],
 };
 
@@ -18,6 +19,7 @@ const floors: Record<string, readonly string[]> = {
 const packages: Record<string, readonly string[]> = {
   device: ['node-gyp-build'],
   text: ['tokenizers', '@huggingface/jinja'],
+  cli: ['commander'],
 };
 
 /** What C++ files of a folder may include with quotes, beside files of their own folder. */

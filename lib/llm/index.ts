@@ -1,5 +1,6 @@
 export type { Explanation, PromptSpec } from './explain.js';
 export { Generation } from './generation.js';
+export { type Fit, type Inspection, inspect } from './inspect.js';
 export { Llm, type LlmInfo, type PinnedPrompt } from './llm.js';
 export { load } from './load.js';
 export type {
@@ -7,6 +8,7 @@ export type {
   ChatOptions,
   ForkOptions,
   GenerateOptions,
+  InspectOptions,
   LoadOptions,
   PinPromptOptions,
   PrewarmOptions,

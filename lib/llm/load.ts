@@ -3,6 +3,7 @@ import { DeviceExecutor, EngineCore, type EnginePort } from '../engine/index.js'
 import { InvalidArgumentError } from '../errors.js';
 import { loadModel, type Model } from '../model/index.js';
 import { TextWorker } from '../text/index.js';
+import { defaultBlockSize, defaultsByBackend } from './defaults.js';
 import { numKvBlocks } from './kv-budget.js';
 import { Llm, type LlmInfo } from './llm.js';
 import { checkOptionKeys, optionKeys } from './option-keys.js';
@@ -11,13 +12,6 @@ import { readSamplingDefaults } from './sampling.js';
 import { findModelFolder } from './source.js';
 import { saltOf } from './submit-message.js';
 import { openWorkerFloor } from './worker-floor.js';
-
-const defaultBlockSize = 16;
-/** A GPU takes hundreds of rows in the time that it reads the weights. */
-const defaultsByBackend = {
-  cpu: { maxSeqs: 16, maxTokensPerStep: 512, maxStepMs: 100 },
-  cuda: { maxSeqs: 256, maxTokensPerStep: 8192, maxStepMs: 50 },
-} as const;
 
 /**
  * Loads a model: nothing or `'recall'` is the one that comes with the package, `'./dir'` a folder.

@@ -3,6 +3,7 @@ import type {
   ChatOptions,
   ForkOptions,
   GenerateOptions,
+  InspectOptions,
   LoadOptions,
   PinPromptOptions,
   PrewarmOptions,
@@ -32,6 +33,15 @@ const loadKeys: Readonly<Record<keyof LoadOptions, true>> = {
   maxIdleMs: true,
   onProgress: true,
   signal: true,
+};
+
+const inspectKeys: Readonly<Record<keyof InspectOptions, true>> = {
+  backend: true,
+  index: true,
+  dtype: true,
+  kvDtype: true,
+  contextLen: true,
+  blockSize: true,
 };
 
 const generateKeys: Readonly<Record<keyof GenerateOptions, true>> = {
@@ -103,6 +113,7 @@ const prewarmKeys: Readonly<Record<keyof PrewarmOptions, true>> = {
 /** The names that each kind of options may hold. */
 export const optionKeys = {
   load: loadKeys,
+  inspect: inspectKeys,
   generate: generateKeys,
   chat: chatKeys,
   fork: forkKeys,

@@ -62,6 +62,12 @@ export interface LoadOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What `inspect` may be told: the options of `load` that decide how much memory a model takes. */
+export type InspectOptions = Pick<
+  LoadOptions,
+  'backend' | 'index' | 'dtype' | 'kvDtype' | 'contextLen' | 'blockSize'
+>;
+
 /** What of a request stays in the cache. */
 export type CacheOption =
   | 'auto'

@@ -27,14 +27,20 @@ export async function findModelFolder(source: string | URL | undefined): Promise
   throw notFound(
     text,
     [`as a model of this package: only 'recall' is`, folderReading(path, isFolder)],
-    isFolder ? `Write './${text}' for the folder.` : undefined,
+    isFolder
+      ? `Write './${text}' for the folder.`
+      : "Give 'recall', a folder that starts with ./ or /, or owner/name.",
   );
 }
 
 async function requireFolder(text: string): Promise<string> {
   const path = text.startsWith('file:') ? filePath(text) : resolve(text);
   if (await isDirectory(path)) return path;
-  throw notFound(text, [`as the folder ${path}: there is none`]);
+  throw notFound(
+    text,
+    [`as the folder ${path}: there is none`],
+    'Give a folder that holds config.json and the weights.',
+  );
 }
 
 function filePath(url: string): string {
