@@ -1,6 +1,6 @@
 // What a caller can say about the cache, each shown by what a later request finds or the gauges say.
-import type { BlockInfo, Llm } from '../../dist/index.js';
-import { closeAll, openArithmeticLlm } from './arithmetic-llm.js';
+import type { BlockInfo, Llm, Usage } from '../../dist/index.js';
+import { closeAll, freshStats, openArithmeticLlm } from './arithmetic-llm.js';
 import { facts, some, user } from './messages.js';
 
 afterEach(closeAll);
@@ -14,7 +14,7 @@ const tokensFrom = (first: number, length: number) =>
 async function flood(llm: Llm): Promise<void> {
   for (let i = 0; i < 12; i++)
     await llm.generate(tokensFrom(i, 90), { maxTokens: 1, salt: `${i}` });
-  expect(llm.stats().cache.removals.evicted).toBeGreaterThan(0);
+  expect((await freshStats(llm)).cache.removals.evicted).toBeGreaterThan(0);
 }
 
 /** A request that runs until it is aborted, past its first token. */
@@ -44,11 +44,14 @@ describe('prewarm', () => {
     const { numTokens, pin } = await llm.prewarm({ messages }, { tag: 'facts' });
     expect(numTokens % 8).not.toBe(0);
     expect(pin).toMatchObject({ numBlocks: Math.ceil(numTokens / 8), tag: 'facts' });
-    expect(llm.stats()).toMatchObject({ numHandles: 0, cache: { numPinned: pin?.numBlocks } });
+    expect(await freshStats(llm)).toMatchObject({
+      numHandles: 0,
+      cache: { numPinned: pin?.numBlocks },
+    });
     await flood(llm);
     expect((await llm.prewarm({ messages }, { pin: false })).computedTokens).toBe(1);
     expect(await llm.unpin(pin!)).toBe(true);
-    expect(llm.stats().cache.numPinned).toBe(0);
+    expect((await freshStats(llm)).cache.numPinned).toBe(0);
   });
 
   test('takes a text, token ids, a salt and a signal', async () => {
@@ -75,7 +78,10 @@ describe('prewarm', () => {
       const misused = llm.prewarm({ prompt }, options as object);
       await expect(misused).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
     }
-    expect(llm.stats()).toMatchObject({ numHandles: 0, cache: { numPinned: 0, numLive: 0 } });
+    expect(await freshStats(llm)).toMatchObject({
+      numHandles: 0,
+      cache: { numPinned: 0, numLive: 0 },
+    });
   });
 
   test('shares the steps with requests that run, and what they compute', async () => {
@@ -98,7 +104,7 @@ describe('while a request runs', () => {
     const { usage } = await llm.chat([facts, user('y')], { ...some, cache: 'auto' });
     expect(usage.cachedTokens).toBe(0);
     expect((await running).text).toBe(text);
-    expect(llm.stats().cache.removals.invalidated).toBeGreaterThan(3);
+    expect((await freshStats(llm)).cache.removals.invalidated).toBeGreaterThan(3);
   });
 
   test('invalidate() by salt and by tag leaves everybody else alone', async () => {
@@ -124,16 +130,16 @@ describe('while a request runs', () => {
     expect((await blocksOf(llm)).filter(({ numPins }) => numPins > 0)).toHaveLength(pin.numBlocks);
     running.abort('enough');
     await llm.generate('x', some);
-    expect(llm.stats().cache.numPinned).toBe(pin.numBlocks);
+    expect((await freshStats(llm)).cache.numPinned).toBe(pin.numBlocks);
     expect(await llm.unpin(pin)).toBe(true);
-    expect(llm.stats().cache.numPinned).toBe(0);
+    expect((await freshStats(llm)).cache.numPinned).toBe(0);
   });
 
   test('the block map and the gauges show whom its blocks belong to', async () => {
     const llm = await openArithmeticLlm();
     const two = llm.chat(messages, { ...long, n: 2, temperature: 1 });
     await two[Symbol.asyncIterator]().next();
-    const { sharedBlocks, wastedSlots, numLive } = llm.stats().cache;
+    const { sharedBlocks, wastedSlots, numLive } = (await freshStats(llm)).cache;
     const blocks = await blocksOf(llm);
     expect(sharedBlocks).toBeGreaterThan(3);
     expect(wastedSlots).toBeGreaterThanOrEqual(0);
@@ -141,7 +147,7 @@ describe('while a request runs', () => {
     expect(blocks.filter(({ numRefs }) => numRefs === 2).length).toBeGreaterThan(3);
     two.abort('enough');
     await llm.generate('x', some);
-    const after = llm.stats().cache;
+    const after = (await freshStats(llm)).cache;
     expect(after).toMatchObject({ sharedBlocks: 0, numLive: 0 });
     const filled = (await blocksOf(llm)).reduce((sum, { numTokens }) => sum + numTokens, 0);
     const numUsed = after.numCachedIdle + after.numPinned;
@@ -169,17 +175,17 @@ describe('how long a request stays cached', () => {
     expect((await llm.explain({ messages }, { salt: 'goes' })).cause).toBe('expired');
     expect((await llm.chat(messages, { ...some, salt: 'goes' })).usage.cachedTokens).toBe(0);
     expect((await llm.chat(messages, { ...some, salt: 'stays' })).usage.computedTokens).toBe(1);
-    expect(llm.stats().cache.removals.expired).toBeGreaterThan(3);
+    expect((await freshStats(llm)).cache.removals.expired).toBeGreaterThan(3);
   });
 });
 
 describe('the gauges of stats()', () => {
   test('count what was asked and found in tokens, and every block once', async () => {
     const llm = await openArithmeticLlm();
-    const usages = [];
+    const usages: Usage[] = [];
     for (const question of ['one', 'two', 'one'])
       usages.push((await llm.chat([facts, user(question)], some)).usage);
-    const { cache } = llm.stats();
+    const { cache } = await freshStats(llm);
     const sum = (field: 'promptTokens' | 'cachedTokens' | 'copiedTokens') =>
       usages.reduce((total, usage) => total + usage[field], 0);
     expect(cache).toMatchObject({

@@ -1,0 +1,22 @@
+// Streams that nobody reads: `node --expose-gc unread.mjs WORKER`. Prints how many are done, and how many of their
+// generations the collector got back once nobody had them.
+
+import { load } from '../../../dist/index.js';
+
+const numRequests = 40;
+const llm = await load('recall', { worker: process.argv[2] === 'true' });
+const collected = new Set();
+const registry = new FinalizationRegistry((i) => collected.add(i));
+for (let i = 0; i < numRequests; i++) {
+  const generation = llm.generate(`${i}`, { maxTokens: 20, ignoreEos: true });
+  void generation[Symbol.asyncIterator]().next(); // one piece, and never again
+  registry.register(generation, i);
+}
+const { tokenIds } = await llm.generate('somebody reads', { maxTokens: 20, ignoreEos: true });
+while (llm.stats().numRunning + llm.stats().numWaiting > 0) await llm.blockMap({ maxBlocks: 1 });
+for (let i = 0; i < 50 && collected.size < numRequests; i++) {
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  globalThis.gc();
+}
+console.log(tokenIds.length, collected.size, llm.stats().cache.numLive);
+await llm.close();
