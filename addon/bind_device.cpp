@@ -116,8 +116,8 @@ void DeviceCounters(const Napi::CallbackInfo& info) {
 // lib/device/native.ts    liveObjects(counts: Float64Array): void
 void LiveObjects(const Napi::CallbackInfo& info) {
   const i64 values[] = {
-      Counted<Engine>::num_live(), Counted<Buffer>::num_live(),     Counted<Program>::num_live(),
-      Counted<Job>::num_live(),    Counted<MappedFile>::num_live(), live_device_bytes.load(),
+      live_engines.load(),      Counted<Buffer>::num_live(),     Counted<Program>::num_live(),
+      Counted<Job>::num_live(), Counted<MappedFile>::num_live(), live_device_bytes.load(),
   };
   if (!info[0].IsTypedArray()) throw_error(info.Env(), "ERR_NATIVE", "counts is no array");
   Napi::Float64Array into = info[0].As<Napi::Float64Array>();

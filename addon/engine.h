@@ -14,11 +14,10 @@
 #include "backend.h"
 #include "counters.h"
 #include "job.h"
-#include "live_objects.h"
 #include "memory.h"
 #include "transfer_thread.h"
 
-class Engine : public Counted<Engine> {
+class Engine {
  public:
   // `on_done` is called on the engine or transfer thread, once for each finished job that has an
   // id.

@@ -22,5 +22,7 @@ class Counted {
   static inline std::atomic<i64> num_live_{0};
 };
 
+// Devices whose threads run: one that was closed is none, whoever still has a handle of it.
+inline std::atomic<i64> live_engines{0};
 // Bytes that all devices of this process hold.
 inline std::atomic<i64> live_device_bytes{0};

@@ -88,7 +88,12 @@ export async function openFloor(folder: string, options: LoadOptions): Promise<F
       model.free();
       await device.close();
     };
-    return { ...(await openEngine(device, model, folder, options)), free };
+    try {
+      return { ...(await openEngine(device, model, folder, options)), free };
+    } catch (error) {
+      model.free();
+      throw error;
+    }
   } catch (error) {
     await device.close();
     throw error;

@@ -7,14 +7,18 @@ const numRequests = 40;
 const llm = await load('recall', { worker: process.argv[2] === 'true' });
 const collected = new Set();
 const registry = new FinalizationRegistry((i) => collected.add(i));
-for (let i = 0; i < numRequests; i++) {
+const start = (i) => {
   const generation = llm.generate(`${i}`, { maxTokens: 20, ignoreEos: true });
   void generation[Symbol.asyncIterator]().next(); // one piece, and never again
   registry.register(generation, i);
-}
+};
+for (let i = 0; i < numRequests; i++) start(i);
 const { tokenIds } = await llm.generate('somebody reads', { maxTokens: 20, ignoreEos: true });
-while (llm.stats().numRunning + llm.stats().numWaiting > 0) await llm.blockMap({ maxBlocks: 1 });
-for (let i = 0; i < 50 && collected.size < numRequests; i++) {
+while (llm.stats().numRunning + llm.stats().numWaiting > 0) {
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  await llm.blockMap({ maxBlocks: 1 });
+}
+for (let i = 0; i < 400 && collected.size < numRequests; i++) {
   await new Promise((resolve) => setTimeout(resolve, 5));
   globalThis.gc();
 }
