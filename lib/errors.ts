@@ -56,6 +56,15 @@ export const errorCodes = {
   ERR_TEMPLATE: 'the chat template does not parse, or refuses these messages',
   ERR_ENGINE_WORKER: 'the thread that runs the engine crashed; its requests and calls failed',
   ERR_TEXT_WORKER: 'the thread that renders and tokenises crashed; its calls failed',
+  ERR_HUB_UNREACHABLE: 'the Hugging Face hub does not answer, or the connection broke',
+  ERR_HUB_OFFLINE: 'HF_HUB_OFFLINE is set and the cache lacks files of the model',
+  ERR_HUB_ACCESS: 'the Hugging Face hub refuses access to a gated or private model',
+  ERR_HUB_NOT_FOUND: 'the Hugging Face hub has no model of this name',
+  ERR_HUB_REVISION_NOT_FOUND: 'a model of the Hugging Face hub has no such branch, tag or commit',
+  ERR_HUB_CORRUPT: 'a downloaded file has another size or hash than the Hugging Face hub lists',
+  ERR_HUB_FAILED: 'the Hugging Face hub gave an answer that is none',
+  ERR_GGUF_HEADER: 'the header of a GGUF file is truncated, oversized or malformed',
+  ERR_GGUF_RANGE: "a tensor's bytes do not fit their GGUF file, its alignment or another tensor",
 } as const;
 
 /** A code that an {@link EngineError} carries. */

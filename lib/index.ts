@@ -9,6 +9,7 @@ export {
   PinBudgetError,
   QueueFullError,
 } from './errors.js';
+export type { DownloadProgress } from './hub/index.js';
 export {
   BlockAllocator,
   type BlockInfo,

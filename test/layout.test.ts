@@ -7,18 +7,21 @@ const floors: Record<string, readonly string[]> = {
   errors: [],
   device: ['errors'],
   kv: ['errors'],
-  text: ['errors'],
-  model: ['device', 'errors'],
+  gguf: ['errors'],
+  text: ['gguf', 'errors'],
+  model: ['device', 'gguf', 'errors'],
   engine: ['model', 'kv', 'text', 'device', 'errors'],
-  llm: ['engine', 'model', 'kv', 'text', 'device', 'errors'],
+  hub: ['errors'],
+  llm: ['hub', 'engine', 'model', 'kv', 'text', 'device', 'errors'],
   cli: ['llm', 'text', 'errors'],
-  index: ['llm', 'engine', 'model', 'kv', 'text', 'device', 'errors'],
+  index: ['hub', 'llm', 'engine', 'model', 'kv', 'text', 'device', 'errors'],
 };
 
 /** Packages that a folder may import beside node:*; kv/ is pure bookkeeping. */
 const packages: Record<string, readonly string[]> = {
   device: ['node-gyp-build'],
   text: ['tokenizers', '@huggingface/jinja'],
+  hub: ['@huggingface/hub'],
   cli: ['commander'],
 };
 

@@ -3,13 +3,14 @@ import { text as readAll } from 'node:stream/consumers';
 import { EngineError } from '../errors.js';
 import { type Llm, type LlmInfo, type LoadOptions, load, type Reply } from '../llm/index.js';
 import type { ChatMessage } from '../text/index.js';
+import { progressBar } from './progress-bar.js';
 import { formatBytes, formatCount, say, type Terminal } from './terminal.js';
 
 /** Options of `paged-attention chat`, as commander names them. */
 export interface ChatCommandOptions
   extends Pick<
     LoadOptions,
-    'backend' | 'dtype' | 'kvDtype' | 'contextLen' | 'threads' | 'kvCacheBytes'
+    'backend' | 'revision' | 'dtype' | 'kvDtype' | 'contextLen' | 'threads' | 'kvCacheBytes'
   > {
   readonly system?: string;
   readonly maxTokens?: number;
@@ -28,7 +29,7 @@ export async function chat(
   terminal: Terminal,
 ): Promise<void> {
   const { system, maxTokens, temperature, seed, ...loadOptions } = options;
-  const llm = await load(model, loadOptions);
+  const llm = await load(model, { ...loadOptions, onProgress: progressBar(terminal) });
   const conversation = new Conversation(llm, { maxTokens, temperature, seed }, terminal);
   if (system !== undefined) conversation.messages.push({ role: 'system', content: system });
   try {

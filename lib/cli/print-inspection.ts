@@ -1,14 +1,17 @@
 import { type Inspection, type InspectOptions, inspect } from '../llm/index.js';
+import { progressBar } from './progress-bar.js';
 import { formatBytes, formatCount, type Terminal } from './terminal.js';
 
 /** `paged-attention inspect`: a report for people, or one JSON object. */
 export async function printInspection(
   model: string,
   { json, ...options }: InspectOptions & { readonly json?: boolean },
-  { stdout }: Terminal,
+  terminal: Terminal,
 ): Promise<void> {
-  const inspection = await inspect(model, options);
-  stdout.write(json ? `${JSON.stringify(inspection, undefined, 2)}\n` : reportOf(inspection));
+  const inspection = await inspect(model, { ...options, onProgress: progressBar(terminal) });
+  terminal.stdout.write(
+    json ? `${JSON.stringify(inspection, undefined, 2)}\n` : reportOf(inspection),
+  );
 }
 
 function reportOf(inspection: Inspection): string {

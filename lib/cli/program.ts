@@ -66,6 +66,7 @@ function addModelOptions(command: Command): Command {
   return command
     .argument('<model>', modelHelp)
     .exitOverride()
+    .addOption(new Option('--revision <name>', 'branch, tag or commit of owner/name'))
     .addOption(backendOption())
     .addOption(dtypeOption('--dtype <dtype>', 'of the weights', ['int8', 'int4']))
     .addOption(dtypeOption('--kv-dtype <dtype>', 'of the KV cache', []))

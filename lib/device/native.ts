@@ -45,6 +45,8 @@ export interface NativeWeightPart {
   readonly byteOffset: number;
   readonly dtype: number;
   readonly outDim: number;
+  /** 0: rows are in order. */
+  readonly interleavedHeadDim: number;
 }
 
 /**

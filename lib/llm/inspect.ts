@@ -65,7 +65,7 @@ const commonContextLens = [2048, 8192, 32768, 131072];
 /**
  * Says what a model is and what of it fits into this machine, without loading it.
  *
- * Reads config, headers and tokenizer files only. Memory is counted as `load` would take it with the same options.
+ * Reads config, headers and tokenizer files only; a model of the hub is downloaded for it. Memory is counted as `load` would take it with the same options.
  *
  * @throws {EngineError} what `load` throws for files and options that it refuses
  */
@@ -74,7 +74,7 @@ export async function inspect(
   options: InspectOptions = {},
 ): Promise<Inspection> {
   checkOptionKeys(options, optionKeys.inspect);
-  const folder = await findModelFolder(source);
+  const folder = await findModelFolder(source, options);
   const { templates } = await readTokenizerFiles(folder);
   const device = Device.open({ backend: options.backend, index: options.index });
   try {

@@ -14,20 +14,21 @@ import { saltOf } from './submit-message.js';
 import { openWorkerFloor } from './worker-floor.js';
 
 /**
- * Loads a model: nothing or `'recall'` is the one that comes with the package, `'./dir'` a folder.
+ * Loads a model: nothing or `'recall'` is the one that comes with the package, `'./dir'` a folder, `'./x.gguf'` a file, `'owner/name'` or
+ * `'owner/name@revision'` one of the Hugging Face hub, which is downloaded into the cache of the Hugging Face tools.
  *
  * Takes the event loop for parts of its work (tokenizer, tables); afterwards nothing does. When it rejects, nothing
  * stays taken; a `signal` ends it between two tensors.
  *
  * @throws {EngineError} `ERR_MODEL_NOT_FOUND` naming each reading of `source`; `ERR_INVALID_ARGUMENT` naming the option;
- *   `ERR_POOL_TOO_SMALL`, `ERR_OUT_OF_MEMORY`; the codes of a malformed checkpoint (docs/errors.md)
+ *   `ERR_POOL_TOO_SMALL`, `ERR_OUT_OF_MEMORY`; `ERR_HUB_…`; the codes of a malformed checkpoint (docs/errors.md)
  */
 export async function load(source?: string | URL, options: LoadOptions = {}): Promise<Llm> {
   checkOptionKeys(options, optionKeys.load);
   checkProgressOptions(options);
   options.signal?.throwIfAborted();
   const salt = saltOf(options, undefined);
-  const folder = await findModelFolder(source);
+  const folder = await findModelFolder(source, options);
   const sampling = await readSamplingDefaults(folder);
   const text = TextWorker.start({ folder });
   text.catch(() => {}); // awaited below

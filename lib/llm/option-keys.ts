@@ -31,6 +31,7 @@ const loadKeys: Readonly<Record<keyof LoadOptions, true>> = {
   maxPinnedFraction: true,
   salt: true,
   maxIdleMs: true,
+  revision: true,
   onProgress: true,
   signal: true,
 };
@@ -42,6 +43,9 @@ const inspectKeys: Readonly<Record<keyof InspectOptions, true>> = {
   kvDtype: true,
   contextLen: true,
   blockSize: true,
+  revision: true,
+  onProgress: true,
+  signal: true,
 };
 
 const generateKeys: Readonly<Record<keyof GenerateOptions, true>> = {

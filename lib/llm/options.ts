@@ -1,4 +1,5 @@
 import type { Isa } from '../device/index.js';
+import type { DownloadProgress } from '../hub/index.js';
 import type { LoadProgress } from '../model/index.js';
 import type { ChatTool } from '../text/index.js';
 import type { Prefix } from './prefix.js';
@@ -56,16 +57,26 @@ export interface LoadOptions {
   readonly salt?: string;
   /** Forget blocks that nobody used for so long; default: never. */
   readonly maxIdleMs?: number;
-  /** Told how far loading is, after each tensor; what it throws ends the loading. */
-  readonly onProgress?: (progress: LoadProgress) => void;
+  /** Branch, tag or commit of a model of the hub; default `main`. */
+  readonly revision?: string;
+  /** Told how far download and loading are; what it throws ends them. */
+  readonly onProgress?: (progress: DownloadProgress | LoadProgress) => void;
   /** Ends the loading: `load` frees what it took and rejects with `signal.reason`. */
   readonly signal?: AbortSignal;
 }
 
-/** What `inspect` may be told: the options of `load` that decide how much memory a model takes. */
+/** What `inspect` may be told: the options of `load` that say which model, and how much memory it takes. */
 export type InspectOptions = Pick<
   LoadOptions,
-  'backend' | 'index' | 'dtype' | 'kvDtype' | 'contextLen' | 'blockSize'
+  | 'backend'
+  | 'index'
+  | 'dtype'
+  | 'kvDtype'
+  | 'contextLen'
+  | 'blockSize'
+  | 'revision'
+  | 'onProgress'
+  | 'signal'
 >;
 
 /** What of a request stays in the cache. */

@@ -1,8 +1,9 @@
 import type { Device, FloatDType, WeightDType } from '../device/index.js';
 import { InvalidArgumentError } from '../errors.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
-import { type ModelConfig, readConfig } from './config.js';
-import type { WeightPlan } from './weight-plan.js';
+import { type ModelConfig, parseConfig, readConfig } from './config.js';
+import { openGgufCheckpoint } from './gguf-checkpoint.js';
+import { plannedTensors, type WeightPlan } from './weight-plan.js';
 import { deviceDtype, type LoadProgress, planCheckpoint } from './weights.js';
 
 /** The part of {@link LoadModelOptions} that decides how much memory a model takes. */
@@ -42,23 +43,21 @@ export interface OpenModel {
 const maxRopeTableBytes = 2 ** 30;
 
 /**
- * Reads and checks all that a model folder says, and settles what the options leave open.
+ * Reads and checks all that a model folder or a GGUF file says, and settles what the options leave open.
  *
  * @throws {EngineError} codes of `readConfig`, `openCheckpoint` and `planCheckpoint`;
  *   `ERR_INVALID_ARGUMENT`, `ERR_UNSUPPORTED_DTYPE`
  */
 export async function openModel(
   device: Device,
-  folder: string,
+  path: string,
   options: OpenModelOptions,
 ): Promise<OpenModel> {
-  const config = await readConfig(folder);
-  const contextLen = resolveContextLen(options.contextLen, config);
-  const checkpoint = await openCheckpoint(device, folder);
+  const { config, checkpoint } = await openFiles(device, path);
   try {
+    const contextLen = resolveContextLen(options.contextLen, config);
     const plan = planCheckpoint(checkpoint, config);
-    const stored = deviceDtype(checkpoint.getTensor(plan.embedding.parts[0].name).dtype);
-    const declared = config.declaredDtype ?? stored;
+    const declared = config.declaredDtype ?? mostUsedDtype(checkpoint, plan);
     return { config, checkpoint, plan, contextLen, ...resolveDtypes(device, declared, options) };
   } catch (error) {
     checkpoint.close();
@@ -66,18 +65,49 @@ export async function openModel(
   }
 }
 
+async function openFiles(
+  device: Device,
+  path: string,
+): Promise<Pick<OpenModel, 'config' | 'checkpoint'>> {
+  if (!path.endsWith('.gguf')) {
+    const config = await readConfig(path);
+    return { config, checkpoint: await openCheckpoint(device, path) };
+  }
+  const { config, checkpoint } = openGgufCheckpoint(device, path);
+  try {
+    return { config: parseConfig(config), checkpoint };
+  } catch (error) {
+    checkpoint.close();
+    throw error;
+  }
+}
+
+/** The dtype that most elements of the matrices are stored in. */
+function mostUsedDtype(checkpoint: Checkpoint, plan: WeightPlan): WeightDType {
+  const counts = new Map<WeightDType, number>();
+  for (const { name, shape } of plannedTensors(plan)) {
+    if (shape.length === 1) continue;
+    const dtype = deviceDtype(checkpoint.getTensor(name).dtype);
+    counts.set(dtype, (counts.get(dtype) ?? 0) + shape[0] * shape[1]);
+  }
+  return [...counts].reduce((most, next) => (next[1] > most[1] ? next : most))[0];
+}
+
 function resolveDtypes(
   device: Device,
-  declared: FloatDType,
+  declared: WeightDType,
   options: OpenModelOptions,
 ): Pick<OpenModel, 'weightsDtype' | 'kvDtype'> {
   const { weightDtypes, cacheDtypes } = device.info;
   const auto = weightDtypes.includes(declared) ? declared : 'bf16';
   const weightsDtype = resolveDtype('dtype', options.dtype, auto, weightDtypes);
-  const isQuantized = weightsDtype === 'int8' || weightsDtype === 'int4';
-  const autoKv = isQuantized ? auto : weightsDtype;
+  const autoFloat = isQuantized(auto) ? 'bf16' : auto;
+  const autoKv = isQuantized(weightsDtype) ? autoFloat : weightsDtype;
   return { weightsDtype, kvDtype: resolveDtype('kvDtype', options.kvDtype, autoKv, cacheDtypes) };
 }
+
+const isQuantized = (dtype: WeightDType): dtype is 'int8' | 'int4' =>
+  dtype === 'int8' || dtype === 'int4';
 
 function resolveContextLen(
   contextLen: number | undefined,

@@ -139,9 +139,13 @@ class WeightLoader {
     const weight = await this.target.device.loadWeight({
       dtype: this.target.dtype,
       inDim,
-      parts: stored.map(({ file, byteOffset, dtype }, i) => {
-        return { source: file, byteOffset, dtype: deviceDtype(dtype), outDim: parts[i].outDim };
-      }),
+      parts: stored.map(({ file, byteOffset, dtype, interleavedHeadDim }, i) => ({
+        source: file,
+        byteOffset,
+        dtype: deviceDtype(dtype),
+        outDim: parts[i].outDim,
+        interleavedHeadDim,
+      })),
     });
     this.target.owned.push(weight);
     this.report(sumBytes(stored));
@@ -154,8 +158,12 @@ class WeightLoader {
     const values = new Float32Array(outDim);
     const stored = parts.map(({ name }) => this.checkpoint.getTensor(name));
     let start = 0;
-    for (const [i, { file, byteOffset, byteLength, dtype }] of stored.entries()) {
-      values.set(widen(file.read(byteOffset, byteLength), deviceDtype(dtype)), start);
+    for (const [
+      i,
+      { file, byteOffset, byteLength, dtype, interleavedHeadDim },
+    ] of stored.entries()) {
+      const part = widen(file.read(byteOffset, byteLength), deviceDtype(dtype) as FloatDType);
+      values.set(interleavedHeadDim ? inOrder(part, interleavedHeadDim) : part, start);
       start += parts[i].outDim;
     }
     const tensor = this.target.device.tensor({ dtype: 'f32', shape: [outDim] });
@@ -173,8 +181,17 @@ class WeightLoader {
 const sumBytes = (tensors: readonly CheckpointTensor[]): number =>
   tensors.reduce((sum, { byteLength }) => sum + byteLength, 0);
 
+/** A vector whose heads have their halves as neighbours, with each half by itself. */
+function inOrder(values: Float32Array, headDim: number): Float32Array {
+  const half = headDim / 2;
+  return values.map((_, i) => {
+    const inHead = i % headDim;
+    return values[i - inHead + (inHead % half) * 2 + Math.floor(inHead / half)];
+  });
+}
+
 /** The device's name of a file dtype that {@link checkAgainstPlan} let pass. */
-export function deviceDtype(dtype: string): FloatDType {
+export function deviceDtype(dtype: string): WeightDType {
   return loadableDtypes[dtype as keyof typeof loadableDtypes];
 }
 

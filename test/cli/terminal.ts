@@ -17,7 +17,7 @@ export interface CliRun {
 /** Starts a command line; with `isTTY` it believes to be on a terminal. */
 export function startCli(args: readonly string[], { isTTY = false } = {}): CliRun {
   const stdin = Object.assign(new PassThrough(), { isTTY });
-  const [stdout, stderr] = [collect(), collect()];
+  const [stdout, stderr] = [collect(isTTY), collect(isTTY)];
   let seen = 0;
   return {
     stdin,
@@ -48,8 +48,8 @@ export async function runToEnd(args: readonly string[], input = '') {
   return { exitCode, stdout: run.stdout(), stderr: run.stderr() };
 }
 
-function collect() {
-  const stream = new PassThrough();
+function collect(isTTY: boolean) {
+  const stream = Object.assign(new PassThrough(), { isTTY });
   let text = '';
   let wake = () => {};
   stream.on('data', (piece) => {
