@@ -112,3 +112,30 @@ export function barChart({ title, bars }) {
   });
   return frame(width, height, title, rows.join(''));
 }
+
+/**
+ * A chart of rows with one bar per engine, each with its label beside it.
+ *
+ * @param chart `{ title, names, rows: [{ name, values, labels }] }`; values and labels are one per name
+ * @returns the SVG document
+ */
+export function groupedBarChart({ title, names, rows }) {
+  const [width, barHeight, left, top] = [640, 13, 200, 58];
+  const rowHeight = names.length * (barHeight + 2) + 10;
+  const longest = Math.max(...rows.flatMap(({ values }) => values));
+  const bars = rows.flatMap(({ name, values, labels }, i) => {
+    const rowTop = top + i * rowHeight;
+    const middle = rowTop + (names.length * (barHeight + 2)) / 2 + 4;
+    const drawn = values.map((value, n) => {
+      const y = rowTop + n * (barHeight + 2);
+      const length = Math.max(2, ((width - left - 130) * value) / longest);
+      return (
+        `<rect x="${left}" y="${y}" width="${length.toFixed(1)}" height="${barHeight}" rx="2" fill="${hues[n]}"/>` +
+        text(left + length + 8, y + 10, labels[n], { size: 11 })
+      );
+    });
+    return [text(left - 10, middle, name, { anchor: 'end' }), ...drawn];
+  });
+  const height = top + rows.length * rowHeight;
+  return frame(width, height, title, legend(names, 16, 44) + bars.join(''));
+}

@@ -15,9 +15,18 @@
 
 namespace {
 
+// 0, the backend's default, when unset. Ends the process over anything but a number: a run with
+// another number of threads than was asked for looks like one that scales badly.
 int threads_from_environment() {
   const char* text = std::getenv("THREADS");
-  return text != nullptr ? std::atoi(text) : 0;
+  if (text == nullptr) return 0;
+  char* end = nullptr;
+  const long threads = std::strtol(text, &end, 10);
+  if (end == text || *end != 0 || threads < 1 || threads > 1024) {
+    std::fprintf(stderr, "THREADS is '%s'; expected a whole number from 1 to 1024\n", text);
+    std::exit(2);
+  }
+  return int(threads);
 }
 
 // Null, and a line on stderr, when the machine lacks the instruction set.

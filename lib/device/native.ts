@@ -116,6 +116,7 @@ export interface NativeAddon {
     id: number,
   ): void;
   setSamplingSlot(device: NativeDevice, program: NativeProgram, slot: number, o: object): void;
+  setSlotMask(device: NativeDevice, program: NativeProgram, slot: number, mask: Int32Array): void;
   freeProgram(device: NativeDevice, program: NativeProgram): void;
 }
 

@@ -16,6 +16,7 @@ import type { EngineCoreOptions, EngineStats, PrefixTarget } from './engine-opti
 import { failureOf } from './failure.js';
 import { checkInvariants } from './invariants.js';
 import { Lifecycle } from './lifecycle.js';
+import { MaskDesk } from './mask-desk.js';
 import type { ForkMessage, StepOutput, SubmitMessage } from './messages.js';
 import { Outbox } from './outbox.js';
 import { PrefixHandles } from './prefix-handles.js';
@@ -78,7 +79,8 @@ export class EngineCore {
     this.#handles = new PrefixHandles(this.#cache, clock);
     const floor = { executor, clock, cache: this.#cache, scheduler: this.#scheduler, trace };
     const outbox = this.#outbox;
-    this.#lifecycle = new Lifecycle({ ...floor, outbox, handles: this.#handles });
+    const masks = new MaskDesk(options.masks, () => this.#loop.wake());
+    this.#lifecycle = new Lifecycle({ ...floor, outbox, handles: this.#handles, masks });
     this.#loop = new StepLoop({ ...floor, outbox, costs, lifecycle: this.#lifecycle });
   }
 
@@ -209,7 +211,9 @@ export class EngineCore {
   get #requestLimits() {
     const { numBlocks, blockSize } = this.#options.kv;
     const { model } = this.#options;
-    return { model, blockSize, numUsableBlocks: numBlocks - 1, maxSeqs: this.#maxSeqs };
+    const hasGrammars = this.#options.masks !== undefined;
+    const numUsableBlocks = numBlocks - 1;
+    return { model, blockSize, numUsableBlocks, maxSeqs: this.#maxSeqs, hasGrammars };
   }
 
   get #blockUsers(): BlockUser[] {

@@ -128,7 +128,7 @@ export class Scheduler {
     const decoding = this.running.filter((sequence) => sequence.isDecoding);
     const prefilling = this.running.filter((sequence) => !sequence.isDecoding);
     for (const sequence of [...decoding, ...prefilling.sort(compareOrder)]) {
-      if (sequence.state !== 'running') continue;
+      if (sequence.state !== 'running' || !sequence.isDrawable) continue;
       const start = sequence.numComputed;
       const numTokens = budget.tokensFor(start, sequence.numTokens - start);
       if (numTokens === 0) continue;
@@ -180,7 +180,7 @@ export class Scheduler {
     if (this.waiting.length === 0) return undefined;
     for (const sequence of this.waiting.toArray()) {
       if (this.#freeRows.length < sequence.numRowsNeeded) return undefined;
-      if (isStillWaiting(sequence)) continue;
+      if (isStillWaiting(sequence) || !sequence.isDrawable) continue;
       const match = this.#match(sequence);
       if (this.#coalesces(sequence, match.numCachedTokens)) continue;
       const numWanted = sequence.numTokens - match.numCachedTokens;

@@ -89,17 +89,27 @@ export class StepLoop {
 
   #startStep(): void {
     const { scheduler, cache, lifecycle, outbox } = this.#options;
+    lifecycle.failBroken();
     while (this.#inFlight === undefined && !this.isIdle) {
       cache.expire();
       const plan = new StepPlan();
       const { budget, hopeless } = scheduler.plan(plan);
       if (hopeless !== undefined) lifecycle.fail(hopeless.sequence.request, hopeless.error);
       if (!plan.isEmpty) this.#submit(plan, budget.work);
-      else assert(hopeless !== undefined, 'a plan is empty, but something could run');
+      else if (hopeless === undefined) break;
     }
+    this.#checkProgress();
     outbox.deliver();
     if (!this.isIdle) return;
     for (const listener of this.#idleListeners.splice(0)) listener();
+  }
+
+  /** Nothing in flight and something open: then masks are on their way, which wake the loop. */
+  #checkProgress(): void {
+    if (this.#inFlight !== undefined || this.isIdle) return;
+    const { running, waiting } = this.#options.scheduler;
+    const awaitsMask = [...running, ...waiting.toArray()].some(({ isDrawable }) => !isDrawable);
+    assert(awaitsMask, 'a plan is empty, but something could run');
   }
 
   #submit(plan: StepPlan, work: StepWork): void {
@@ -107,6 +117,11 @@ export class StepLoop {
     this.#writer.write(plan, this.#step);
     trace?.submitted(plan, costs.estimateMs(work));
     this.#inFlight = { plan, work };
+    for (const { sequence, drawRows } of plan.chunks) {
+      if (drawRows.length === 0 || sequence.masks === undefined) continue;
+      const mask = sequence.masks.take();
+      for (const row of drawRows) executor.setSlotMask(row, mask);
+    }
     let outcome: Promise<StepOutcome>;
     try {
       outcome = executor.submit(this.#step);

@@ -10,55 +10,40 @@ const maxFields = 1 << 16;
 const stringType = 8;
 const listType = 9;
 
-/** Numbers by the type that the file gives: how many bytes, and how they are read. */
-const numberTypes: Readonly<
-  Record<number, { size: number; read: (b: Buffer, at: number) => number }>
-> = {
-  0: { size: 1, read: (b, at) => b.readUInt8(at) },
-  1: { size: 1, read: (b, at) => b.readInt8(at) },
-  2: { size: 2, read: (b, at) => b.readUInt16LE(at) },
-  3: { size: 2, read: (b, at) => b.readInt16LE(at) },
-  4: { size: 4, read: (b, at) => b.readUInt32LE(at) },
-  5: { size: 4, read: (b, at) => b.readInt32LE(at) },
-  6: { size: 4, read: (b, at) => b.readFloatLE(at) },
-  7: { size: 1, read: (b, at) => b.readUInt8(at) },
-  10: { size: 8, read: (b, at) => Number(b.readBigUInt64LE(at)) },
-  11: { size: 8, read: (b, at) => Number(b.readBigInt64LE(at)) },
-  12: { size: 8, read: (b, at) => b.readDoubleLE(at) },
+type NumberList =
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | Uint32Array
+  | Int32Array
+  | Float32Array
+  | Float64Array;
+
+interface NumberType {
+  readonly size: number;
+  /** Holds a list of them. */
+  readonly List: new (
+    length: number,
+  ) => NumberList;
+  readonly read: (bytes: Buffer, at: number) => number;
+}
+
+/** Numbers by the type that the file gives. */
+const numberTypes: Readonly<Record<number, NumberType>> = {
+  0: { size: 1, List: Uint8Array, read: (bytes, at) => bytes.readUInt8(at) },
+  1: { size: 1, List: Int8Array, read: (bytes, at) => bytes.readInt8(at) },
+  2: { size: 2, List: Uint16Array, read: (bytes, at) => bytes.readUInt16LE(at) },
+  3: { size: 2, List: Int16Array, read: (bytes, at) => bytes.readInt16LE(at) },
+  4: { size: 4, List: Uint32Array, read: (bytes, at) => bytes.readUInt32LE(at) },
+  5: { size: 4, List: Int32Array, read: (bytes, at) => bytes.readInt32LE(at) },
+  6: { size: 4, List: Float32Array, read: (bytes, at) => bytes.readFloatLE(at) },
+  7: { size: 1, List: Uint8Array, read: (bytes, at) => bytes.readUInt8(at) },
+  10: { size: 8, List: Float64Array, read: (bytes, at) => Number(bytes.readBigUInt64LE(at)) },
+  11: { size: 8, List: Float64Array, read: (bytes, at) => Number(bytes.readBigInt64LE(at)) },
+  12: { size: 8, List: Float64Array, read: (bytes, at) => bytes.readDoubleLE(at) },
 };
 const boolType = 7;
-
-/** What holds a list's numbers; those of one and two bytes are rare and short. */
-const listArrays: Readonly<
-  Record<
-    number,
-    {
-      new (
-        length: number,
-      ):
-        | Float32Array
-        | Float64Array
-        | Int32Array
-        | Uint32Array
-        | Uint8Array
-        | Int8Array
-        | Uint16Array
-        | Int16Array;
-    }
-  >
-> = {
-  0: Uint8Array,
-  1: Int8Array,
-  2: Uint16Array,
-  3: Int16Array,
-  4: Uint32Array,
-  5: Int32Array,
-  6: Float32Array,
-  7: Uint8Array,
-  10: Float64Array,
-  11: Float64Array,
-  12: Float64Array,
-};
 
 /** The fields of a GGUF file, by name; a getter refuses one of another type, by its name. */
 export class GgufFields {
@@ -80,10 +65,6 @@ export class GgufFields {
       values.set(name, readValue(reader, name, reader.u32(`the type of ${name}`), budget));
     }
     return new GgufFields(values, path);
-  }
-
-  has(name: string): boolean {
-    return this.values.has(name);
   }
 
   findNumber(name: string): number | undefined {
@@ -153,7 +134,7 @@ function readList(reader: HeaderReader, name: string, budget: { numStrings: numb
   if (!number) throw reader.error(`has in the list "${name}" values of the unknown type ${type}`);
   const length = reader.count(`the length of ${name}`, number.size);
   const bytes = reader.take(length * number.size, name);
-  const list = new listArrays[type](length);
+  const list = new number.List(length);
   for (let i = 0; i < length; i++) list[i] = number.read(bytes, i * number.size);
   return list;
 }

@@ -1,4 +1,4 @@
-export { GgufFields, type GgufValue } from './gguf-fields.js';
+export { GgufFields } from './gguf-fields.js';
 export {
   type GgufHeader,
   type GgufTensor,

@@ -82,8 +82,8 @@ export class Llm {
    * value and limit; further `ERR_PROMPT_TOO_LONG`, `ERR_TEMPLATE`, `ERR_QUEUE_FULL`, … (docs/errors.md). When `signal` is
    * aborted it rejects with the signal's reason.
    */
-  chat(messages: readonly ChatMessage[], options: ChatOptions = {}): Generation {
-    return this.#runner.start(options ?? {}, async () => {
+  chat<T = unknown>(messages: readonly ChatMessage[], options: ChatOptions<T> = {}): Generation<T> {
+    return this.#runner.start<T>(options ?? {}, async () => {
       this.#check(options, optionKeys.chat);
       const { tools, addGenerationPrompt, templateVariables, prefix, cache } = options;
       const { tokens, sections } = await this.#parts.text.tokenizeChat({
@@ -103,11 +103,11 @@ export class Llm {
    *
    * The generation rejects as that of `chat` does.
    */
-  generate(
+  generate<T = unknown>(
     prompt: string | Int32Array | readonly number[],
-    options: GenerateOptions = {},
-  ): Generation {
-    return this.#runner.start(options ?? {}, async () => {
+    options: GenerateOptions<T> = {},
+  ): Generation<T> {
+    return this.#runner.start<T>(options ?? {}, async () => {
       this.#check(options, optionKeys.generate);
       return { tokens: await this.#encode(prompt, options), sections: [], messages: [] };
     });

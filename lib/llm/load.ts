@@ -1,6 +1,7 @@
 import { Device } from '../device/index.js';
 import { DeviceExecutor, EngineCore, type EnginePort } from '../engine/index.js';
 import { InvalidArgumentError } from '../errors.js';
+import { GrammarWorker } from '../grammar/index.js';
 import { loadModel, type Model } from '../model/index.js';
 import { TextWorker } from '../text/index.js';
 import { defaultBlockSize, defaultsByBackend } from './defaults.js';
@@ -36,8 +37,9 @@ export async function load(source?: string | URL, options: LoadOptions = {}): Pr
     const floor = await (options.worker ? openWorkerFloor : openFloor)(folder, options);
     try {
       const { core, info } = floor;
-      const defaults = { sampling, salt, contextLen: info.contextLen };
       const worker = await text;
+      const { toolFormat } = worker;
+      const defaults = { sampling, salt, contextLen: info.contextLen, toolFormat };
       options.signal?.throwIfAborted();
       return new Llm({ core, text: worker, defaults, info, free: floor.free });
     } catch (error) {
@@ -85,13 +87,16 @@ export async function openFloor(folder: string, options: LoadOptions): Promise<F
       onProgress,
       signal,
     });
+    const grammars = new GrammarWorker({ folder, vocabSize: model.config.vocabSize });
     const free = async () => {
+      await grammars.close();
       model.free();
       await device.close();
     };
     try {
-      return { ...(await openEngine(device, model, folder, options)), free };
+      return { ...(await openEngine(device, model, folder, options, grammars)), free };
     } catch (error) {
+      await grammars.close();
       model.free();
       throw error;
     }
@@ -106,6 +111,7 @@ async function openEngine(
   model: Model,
   folder: string,
   options: LoadOptions,
+  grammars: GrammarWorker,
 ): Promise<{ core: EngineCore; info: LlmInfo }> {
   const defaults = defaultsByBackend[device.info.backend];
   const { blockSize = defaultBlockSize, maxSeqs = defaults.maxSeqs } = options;
@@ -127,6 +133,7 @@ async function openEngine(
     maxPrefillStepMs: options.maxPrefillStepMs,
     maxQueue: options.maxQueue,
     maxTraceEvents: options.maxTraceEvents,
+    masks: grammars,
   });
   return { core, info: infoOf(device, model, folder, { ...kv, blockBytes }) };
 }

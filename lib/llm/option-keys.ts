@@ -64,6 +64,8 @@ const generateKeys: Readonly<Record<keyof GenerateOptions, true>> = {
   stop: true,
   stopTokenIds: true,
   ignoreEos: true,
+  responseFormat: true,
+  toolFormat: true,
   n: true,
   signal: true,
   prefix: true,

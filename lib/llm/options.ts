@@ -3,6 +3,8 @@ import type { DownloadProgress } from '../hub/index.js';
 import type { LoadProgress } from '../model/index.js';
 import type { ChatTool } from '../text/index.js';
 import type { Prefix } from './prefix.js';
+import type { ResponseFormat } from './response-format.js';
+import type { ToolFormat } from './tool-calls.js';
 
 /** What `load` may be told; everything has a default. */
 export interface LoadOptions {
@@ -89,7 +91,7 @@ export type CacheOption =
   | { readonly upToTokens: number };
 
 /** How to continue a prompt; everything has a default. */
-export interface GenerateOptions {
+export interface GenerateOptions<T = unknown> {
   /** Output tokens of each choice; default: to the end of the context. */
   readonly maxTokens?: number;
   /** No stop token is drawn before so many tokens. */
@@ -120,6 +122,13 @@ export interface GenerateOptions {
   readonly stopTokenIds?: readonly number[];
   /** Do not stop at the model's end tokens. */
   readonly ignoreEos?: boolean;
+  /** What each choice must be; tokens that would break it are never drawn (docs/structured-output.md). */
+  readonly responseFormat?: ResponseFormat<T>;
+  /**
+   * How the model writes tool calls. Default `'auto'`: where tools are given, what the chat template or the special
+   * tokens tell; `'none'` leaves them text.
+   */
+  readonly toolFormat?: ToolFormat | 'auto' | 'none';
   /** Choices grown from the one prompt; default 1. */
   readonly n?: number;
   /** Ends the request and rejects with `signal.reason`. */
@@ -145,8 +154,8 @@ export interface GenerateOptions {
 }
 
 /** {@link GenerateOptions}, and what goes into the chat template. */
-export interface ChatOptions extends GenerateOptions {
-  /** Functions that the model may call; the template prints them. The reply's text holds the call as the model wrote it. */
+export interface ChatOptions<T = unknown> extends GenerateOptions<T> {
+  /** Functions that the model may call; the template prints them, and `reply.toolCalls` has the calls. */
   readonly tools?: readonly ChatTool[];
   /** End the prompt with the header of the assistant's message; default true. */
   readonly addGenerationPrompt?: boolean;

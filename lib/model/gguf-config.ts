@@ -59,6 +59,7 @@ export function ggufConfig(
     const value = fields.findNumber(`${prefix}.${from}`);
     if (value !== undefined) config[to] = value;
   }
+  checkHeadDims(fields, prefix);
   config.vocab_size = tensors.get('token_embd.weight')?.shape[0];
   config.tie_word_embeddings = !tensors.has('output.weight');
   if (architectures[name].qkvBias === 'attention_bias') {
@@ -69,6 +70,15 @@ export function ggufConfig(
   const window = fields.findNumber(`${prefix}.attention.sliding_window`);
   config.sliding_window = window ?? null;
   return { ...config, ...ropeFields({ fields, tensors }, prefix, config, readFactors) };
+}
+
+/** Keys and values of one length; the cache has no other. */
+function checkHeadDims(fields: GgufFields, prefix: string): void {
+  const name = `${prefix}.attention.value_length`;
+  const keyLen = fields.findNumber(`${prefix}.attention.key_length`);
+  const valueLen = fields.findNumber(name) ?? keyLen;
+  if (keyLen !== undefined && valueLen !== keyLen)
+    throw fields.refusal(name, `${keyLen}, as of keys`);
 }
 
 function endTokens(fields: GgufFields): number[] {

@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { blockBytes } from '../device/stored-weights.js';
 import { quantizeWeight } from '../reference/quantized.js';
 import { roundTo, toBf16Bits, toF16Bits } from './float-bits.js';
 import { type ConfigJson, tensorShapes, tensorValues } from './random-checkpoint.js';
@@ -125,18 +126,9 @@ function encode(values: Float32Array, type: GgufFormat, shape: readonly number[]
     const toBits = type === 'F16' ? toF16Bits : toBf16Bits;
     return Buffer.from(Uint16Array.from(values, toBits).buffer);
   }
-  const { q, scales } = quantizeWeight(type === 'Q8_0' ? 'int8' : 'int4', values, shape[1]);
-  const blocks = [...scales].map((scale, i) => {
-    const group = [...q.subarray(i * 32, (i + 1) * 32)];
-    const bits = Buffer.from(Uint16Array.of(toF16Bits(scale)).buffer);
-    const bytes = type === 'Q8_0' ? Int8Array.from(group) : nibbles(group);
-    return Buffer.concat([bits, new Uint8Array(bytes.buffer)]);
-  });
-  return Buffer.concat(blocks);
+  const dtype = type === 'Q8_0' ? 'int8' : 'int4';
+  return blockBytes(dtype, quantizeWeight(dtype, values, shape[1]));
 }
-
-const nibbles = (group: readonly number[]): Uint8Array =>
-  Uint8Array.from({ length: 16 }, (_, i) => (group[i] + 8) | ((group[16 + i] + 8) << 4));
 
 function fieldBytes([name, type, value]: GgufField): Buffer {
   const code = u32(fieldTypes[type]);

@@ -113,6 +113,11 @@ describe('a GGUF file is refused', () => {
       { code: 'ERR_CONFIG_INVALID' },
     ],
     [
+      'with values of another length than keys',
+      withFields([['llama.attention.value_length', 'u32', 32]]),
+      { code: 'ERR_CONFIG_INVALID' },
+    ],
+    [
       'with an unknown rope',
       withFields([['llama.rope.scaling.type', 'text', 'magic']]),
       { code: 'ERR_CONFIG_INVALID' },

@@ -58,6 +58,16 @@ describe('the tokenizer in a GGUF file', () => {
   });
 
   test.each([
+    [{ va: -9, au: -1 }, ['▁', 'v', 'au']],
+    [{ va: -1, au: -9 }, ['▁', 'va', 'u']],
+  ])('of the kind of Llama 2 takes the better score first: %j', async (more, pieces) => {
+    const fields = sentencePieceFields(more);
+    const [, , tokens] = fields.find(([name]) => name === 'tokenizer.ggml.tokens')!;
+    const ids = await (await coreOf(fields)).encode('vau', false);
+    expect([...ids].map((id) => (tokens as string[])[id])).toEqual(pieces);
+  });
+
+  test.each([
     ['llama-bpe', '1234567', [3, 3, 1]],
     ['qwen2', '1234567', [1, 1, 1, 1, 1, 1, 1]],
     ['smollm', '1234567', [1, 1, 1, 1, 1, 1, 1]],

@@ -32,10 +32,10 @@ export function byteLevelFields({ pre = 'gpt-2', merges = [] as string[] } = {})
   ];
 }
 
-/** The tiny tokenizer of Llama 2's kind: merges become scores. */
-export function sentencePieceFields(): GgufField[] {
+/** The tiny tokenizer of Llama 2's kind: merges become scores; `more` are further pieces and theirs. */
+export function sentencePieceFields(more: Readonly<Record<string, number>> = {}): GgufField[] {
   const { model } = metaspaceTokenizer('always') as TokenizerJson;
-  const tokens = inOrder(model.vocab);
+  const tokens = [...inOrder(model.vocab), ...Object.keys(more)];
   const merged = model.merges.map((pair) => pair.join(''));
   const typeOf = (token: string) => {
     if (token === '<unk>') return 2;
@@ -45,7 +45,11 @@ export function sentencePieceFields(): GgufField[] {
   return [
     ['tokenizer.ggml.model', 'text', 'llama'],
     ['tokenizer.ggml.tokens', 'text', tokens],
-    ['tokenizer.ggml.scores', 'f32', tokens.map((token) => -1 - merged.indexOf(token))],
+    [
+      'tokenizer.ggml.scores',
+      'f32',
+      tokens.map((token) => more[token] ?? -1 - merged.indexOf(token)),
+    ],
     ['tokenizer.ggml.token_type', 'i32', tokens.map(typeOf)],
     ['tokenizer.ggml.add_bos_token', 'bool', false],
   ];
