@@ -5,10 +5,9 @@
 #include <string>
 
 #include "../cuda/params.h"
-#include "live_objects.h"
 #include "status.h"
 
-class MappedFile : public Counted<MappedFile> {
+class MappedFile {
  public:
   // Null, and a status, when the file cannot be mapped.
   static std::shared_ptr<MappedFile> open(const std::string& path, Status* status);

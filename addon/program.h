@@ -5,7 +5,6 @@
 #include <optional>
 
 #include "engine.h"
-#include "live_objects.h"
 #include "sampling_slots.h"
 #include "step_derivation.h"
 #include "step_result.h"
@@ -35,7 +34,7 @@ struct ProgramSpec {
 class SetMaskJob;
 class StepJob;
 
-class Program : public Counted<Program> {
+class Program {
  public:
   Program(std::shared_ptr<Memory> memory, ProgramSpec spec);
   ~Program();
