@@ -81,7 +81,14 @@ export class EngineCore {
     const outbox = this.#outbox;
     const masks = new MaskDesk(options.masks, () => this.#loop.wake());
     this.#lifecycle = new Lifecycle({ ...floor, outbox, handles: this.#handles, masks });
-    this.#loop = new StepLoop({ ...floor, outbox, costs, lifecycle: this.#lifecycle });
+    const { overlapSteps = true } = options;
+    this.#loop = new StepLoop({
+      ...floor,
+      outbox,
+      costs,
+      lifecycle: this.#lifecycle,
+      maxInFlight: overlapSteps ? 2 : 1,
+    });
   }
 
   /** Calls `listener` with what happened, after each step and before the next one is planned. */
@@ -102,20 +109,21 @@ export class EngineCore {
     });
   }
 
-  /** Splits a running sample: the new request shares every block that it has between two steps. */
+  /** Splits a running sample: the new request has all of its tokens so far and shares the blocks that hold them. */
   fork(message: ForkMessage): void {
     this.#refusing(message.id, () => {
       this.#checkRoom(message.id);
-      this.#loop.betweenSteps(() => this.#refusing(message.id, () => this.#fork(message)));
+      this.#fork(message);
+      this.#loop.wake();
     });
   }
 
-  /** Ends a request; its blocks are free before the next step. An id that has ended is ignored. */
+  /** Ends a request; its blocks are free before the next step is planned. An id that has ended is ignored. */
   abort(id: number): void {
-    this.#loop.betweenSteps(() => {
-      const request = this.#lifecycle.requests.get(id);
-      if (request !== undefined) this.#lifecycle.abort(request);
-    });
+    const request = this.#lifecycle.requests.get(id);
+    if (request === undefined) return;
+    this.#lifecycle.abort(request);
+    this.#loop.wake();
   }
 
   /** Lets go of a prefix handle; false when it is gone already. */
@@ -155,6 +163,7 @@ export class EngineCore {
       numRunning: this.#scheduler.running.length,
       numWaiting: this.#scheduler.waiting.length,
       numSteps: this.#loop.numSteps,
+      numStepsAhead: this.#loop.numStepsAhead,
       numPreemptions: this.#scheduler.numPreemptions,
       numCoalesced: this.#scheduler.numCoalesced,
       numHandles: this.#handles.size,
@@ -192,12 +201,12 @@ export class EngineCore {
   close(mode: 'drain' | 'abort' = 'drain'): Promise<void> {
     this.#closing ??= this.#close();
     if (mode === 'abort') {
-      for (const id of this.#lifecycle.requests.keys()) this.abort(id);
+      for (const id of [...this.#lifecycle.requests.keys()]) this.abort(id);
     }
     return this.#closing;
   }
 
-  /** Asserts that each block, row and count is accounted for. Between steps or while one is in flight. */
+  /** Asserts that each block, row and count is accounted for, whatever is in flight. */
   checkInvariants(): void {
     checkInvariants({
       cache: this.#cache,

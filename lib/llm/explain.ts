@@ -8,6 +8,7 @@ export type PromptSpec =
   | {
       readonly messages: readonly ChatMessage[];
       readonly tools?: readonly ChatTool[];
+      readonly canonicalTools?: boolean;
       readonly templateVariables?: Readonly<Record<string, unknown>>;
       /** End the prompt with the header of the assistant's message; default true. */
       readonly addGenerationPrompt?: boolean;

@@ -12,6 +12,7 @@ import type { LoadOptions } from './options.js';
 import { readSamplingDefaults } from './sampling.js';
 import { findModelFolder } from './source.js';
 import { saltOf } from './submit-message.js';
+import { warnOfTemplate } from './template-warnings.js';
 import { openWorkerFloor } from './worker-floor.js';
 
 /**
@@ -41,7 +42,14 @@ export async function load(source?: string | URL, options: LoadOptions = {}): Pr
       const { toolFormat } = worker;
       const defaults = { sampling, salt, contextLen: info.contextLen, toolFormat };
       options.signal?.throwIfAborted();
-      return new Llm({ core, text: worker, defaults, info, free: floor.free });
+      const templateWarnings = warnOfTemplate(folder, worker);
+      return new Llm({
+        core,
+        text: worker,
+        defaults,
+        info: { ...info, templateWarnings },
+        free: floor.free,
+      });
     } catch (error) {
       await floor.core.close();
       await floor.free();
@@ -69,7 +77,7 @@ function checkProgressOptions({ onProgress, signal, worker }: LoadOptions): void
 /** What stands under the face: device, model and engine. */
 export interface Floor<Engine extends EnginePort = EngineCore> {
   readonly core: Engine;
-  readonly info: LlmInfo;
+  readonly info: Omit<LlmInfo, 'templateWarnings'>;
   /** Frees model and device. */
   readonly free: () => Promise<void>;
 }
@@ -112,7 +120,7 @@ async function openEngine(
   folder: string,
   options: LoadOptions,
   grammars: GrammarWorker,
-): Promise<{ core: EngineCore; info: LlmInfo }> {
+): Promise<Pick<Floor, 'core' | 'info'>> {
   const defaults = defaultsByBackend[device.info.backend];
   const { blockSize = defaultBlockSize, maxSeqs = defaults.maxSeqs } = options;
   const { maxTokensPerStep = Math.max(defaults.maxTokensPerStep, maxSeqs) } = options;
@@ -181,7 +189,7 @@ function infoOf(
   model: Model,
   folder: string,
   kv: { numBlocks: number; blockSize: number; blockBytes: number },
-): LlmInfo {
+): Floor['info'] {
   const { backend, name, isa, threads, deterministic, computeCapability } = device.info;
   return {
     folder,

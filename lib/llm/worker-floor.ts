@@ -22,7 +22,7 @@ export async function openWorkerFloor(
   { onProgress, signal, ...options }: LoadOptions,
 ): Promise<Floor<RemoteEngine>> {
   const worker = startWorker({ folder, options });
-  const { engine, opened } = await RemoteEngine.open<LlmInfo>(worker, {
+  const { engine, opened } = await RemoteEngine.open<Omit<LlmInfo, 'templateWarnings'>>(worker, {
     onOpening: (news) => onProgress?.(news as LoadProgress),
     signal,
   });
