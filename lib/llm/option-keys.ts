@@ -80,7 +80,9 @@ const generateKeys: Readonly<Record<keyof GenerateOptions, true>> = {
 const chatKeys: Readonly<Record<keyof ChatOptions, true>> = {
   ...generateKeys,
   tools: true,
+  canonicalTools: true,
   addGenerationPrompt: true,
+  continueFinalMessage: true,
   templateVariables: true,
 };
 
