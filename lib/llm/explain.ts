@@ -8,6 +8,7 @@ export type PromptSpec =
   | {
       readonly messages: readonly ChatMessage[];
       readonly tools?: readonly ChatTool[];
+      readonly canonicalTools?: boolean;
       readonly templateVariables?: Readonly<Record<string, unknown>>;
     }
   | { readonly prompt: string | Int32Array | readonly number[] };

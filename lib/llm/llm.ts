@@ -33,6 +33,8 @@ export interface LlmInfo {
   readonly kvCacheBytes: number;
   /** Of everything that keys and values depend on. */
   readonly fingerprint: string;
+  /** What in the chat template destroys prefix reuse, a sentence each; reported as a process warning too. */
+  readonly templateWarnings: readonly string[];
 }
 
 /** What an {@link Llm} is made of; it owns all of it. */
@@ -78,11 +80,11 @@ export class Llm {
   chat<T = unknown>(messages: readonly ChatMessage[], options: ChatOptions<T> = {}): Generation<T> {
     return this.#runner.start<T>(options ?? {}, async () => {
       this.#check(options, optionKeys.chat);
-      const { tools, addGenerationPrompt, templateVariables, prefix, cache } = options;
+      const { tools, templateVariables, prefix, cache } = options;
+      const { canonicalTools, addGenerationPrompt, continueFinalMessage } = options;
       const { tokens, sections } = await this.#parts.text.tokenizeChat({
         messages,
-        tools,
-        addGenerationPrompt,
+        ...{ tools, canonicalTools, addGenerationPrompt, continueFinalMessage },
         templateVariables,
         isContinuation: prefix !== undefined,
         wantSections: needsSections(cache),

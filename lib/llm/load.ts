@@ -12,6 +12,7 @@ import type { LoadOptions } from './options.js';
 import { readSamplingDefaults } from './sampling.js';
 import { findModelFolder } from './source.js';
 import { saltOf } from './submit-message.js';
+import { warnOfTemplate } from './template-warnings.js';
 
 /**
  * Loads a model: nothing or `'recall'` is the one that comes with the package, `'./dir'` a folder, `'./x.gguf'` a file, `'owner/name'` or
@@ -40,7 +41,14 @@ export async function load(source?: string | URL, options: LoadOptions = {}): Pr
       const { toolFormat } = worker;
       const defaults = { sampling, salt, contextLen: model.contextLen, toolFormat };
       options.signal?.throwIfAborted();
-      return new Llm({ core, text: worker, defaults, info, free: floor.free });
+      const templateWarnings = warnOfTemplate(folder, worker);
+      return new Llm({
+        core,
+        text: worker,
+        defaults,
+        info: { ...info, templateWarnings },
+        free: floor.free,
+      });
     } catch (error) {
       await floor.core.close();
       await floor.free();
@@ -66,7 +74,7 @@ function checkProgressOptions({ onProgress, signal }: LoadOptions): void {
 interface Floor {
   readonly core: EngineCore;
   readonly model: Model;
-  readonly info: LlmInfo;
+  readonly info: Omit<LlmInfo, 'templateWarnings'>;
   /** Frees model and device. */
   readonly free: () => Promise<void>;
 }
@@ -103,7 +111,7 @@ async function openEngine(
   folder: string,
   options: LoadOptions,
   grammars: GrammarWorker,
-): Promise<{ core: EngineCore; info: LlmInfo }> {
+): Promise<Pick<Floor, 'core' | 'info'>> {
   const defaults = defaultsByBackend[device.info.backend];
   const { blockSize = defaultBlockSize, maxSeqs = defaults.maxSeqs } = options;
   const { maxTokensPerStep = Math.max(defaults.maxTokensPerStep, maxSeqs) } = options;
@@ -172,7 +180,7 @@ function infoOf(
   model: Model,
   folder: string,
   kv: { numBlocks: number; blockSize: number; blockBytes: number },
-): LlmInfo {
+): Floor['info'] {
   const { backend, name, isa, threads, deterministic, computeCapability } = device.info;
   return {
     folder,

@@ -73,13 +73,16 @@ const generateKeys: Readonly<Record<keyof GenerateOptions, true>> = {
   maxIdleMs: true,
   tag: true,
   priority: true,
+  timeoutMs: true,
   digests: true,
 };
 
 const chatKeys: Readonly<Record<keyof ChatOptions, true>> = {
   ...generateKeys,
   tools: true,
+  canonicalTools: true,
   addGenerationPrompt: true,
+  continueFinalMessage: true,
   templateVariables: true,
 };
 

@@ -144,6 +144,8 @@ export interface GenerateOptions<T = unknown> {
   readonly tag?: string;
   /** Larger goes first; default 0. */
   readonly priority?: number;
+  /** Reject with `ERR_TIMEOUT` when it has not ended so long after it reached the engine; default: never. */
+  readonly timeoutMs?: number;
   /** Give a 64-bit digest of the logits behind each token: equal digests, equal bits. */
   readonly digests?: boolean;
 }
@@ -152,8 +154,12 @@ export interface GenerateOptions<T = unknown> {
 export interface ChatOptions<T = unknown> extends GenerateOptions<T> {
   /** Functions that the model may call; the template prints them, and `reply.toolCalls` has the calls. */
   readonly tools?: readonly ChatTool[];
-  /** End the prompt with the header of the assistant's message; default true. */
+  /** Sort tools by name and the keys in them; default: in the caller's order, which a template prints. */
+  readonly canonicalTools?: boolean;
+  /** End the prompt with the header of the assistant's message; default true, false with `continueFinalMessage`. */
   readonly addGenerationPrompt?: boolean;
+  /** Go on with the last message where its content ends, instead of answering it; not with `prefix`. */
+  readonly continueFinalMessage?: boolean;
   /** Variables that this checkpoint's template reads, such as `enable_thinking`. */
   readonly templateVariables?: Readonly<Record<string, unknown>>;
 }
