@@ -45,6 +45,7 @@ export const errorCodes = {
   ERR_PROMPT_TOO_LONG: 'a prompt leaves no room for an answer in the context',
   ERR_POOL_TOO_SMALL: 'a single sequence needs more blocks than the whole KV pool has',
   ERR_QUEUE_FULL: 'as many requests wait as the queue may hold',
+  ERR_TIMEOUT: 'a request had not ended when its `timeoutMs` were over',
   ERR_NON_FINITE_LOGITS: 'the model gave NaN or infinite logits for a request',
   ERR_STEP_FAILED: 'the executor could not run a step that a request was part of',
   ERR_TRACE_OFF: 'a trace was asked for, and nothing was recorded',

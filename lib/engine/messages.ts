@@ -57,6 +57,8 @@ export interface SubmitMessage {
   salt?: string;
   /** Larger goes first; 0 where absent. */
   priority?: number;
+  /** Fails with `ERR_TIMEOUT` when it has not ended so long after it was submitted; default: never. */
+  timeoutMs?: number;
   cache?: CachePolicy;
   /** Keep this request's blocks out of eviction's reach for so long after it ended. */
   retainMs?: number;

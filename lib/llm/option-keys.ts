@@ -76,6 +76,7 @@ const generateKeys: Readonly<Record<keyof GenerateOptions, true>> = {
   maxIdleMs: true,
   tag: true,
   priority: true,
+  timeoutMs: true,
   digests: true,
 };
 

@@ -149,6 +149,8 @@ export interface GenerateOptions<T = unknown> {
   readonly tag?: string;
   /** Larger goes first; default 0. */
   readonly priority?: number;
+  /** Reject with `ERR_TIMEOUT` when it has not ended so long after it reached the engine; default: never. */
+  readonly timeoutMs?: number;
   /** Give a 64-bit digest of the logits behind each token: equal digests, equal bits. */
   readonly digests?: boolean;
 }
