@@ -2,6 +2,10 @@ import { strict as assert } from 'node:assert';
 import { EngineError, InvalidArgumentError, QueueFullError } from '../errors.js';
 import {
   BlockAllocator,
+  type BlockMap,
+  type BlockMapRange,
+  type BlockTable,
+  type BlockUser,
   type Explanation,
   type InvalidateTarget,
   type Pin,
@@ -164,8 +168,18 @@ export class EngineCore {
       numCoalesced: this.#scheduler.numCoalesced,
       numHandles: this.#handles.size,
       ...this.#loop.counters,
-      cache: this.#cache.stats(),
+      cache: this.#cache.stats(this.#blockUsers),
     };
+  }
+
+  /**
+   * What each block of a stretch of the pool holds, and who holds it: for tools. A snapshot between two steps;
+   * stretches asked for one after the other may differ in time.
+   *
+   * @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` for a range that is none
+   */
+  blockMap(range?: BlockMapRange): BlockMap {
+    return this.#cache.blockMap(this.#blockUsers, range);
   }
 
   /**
@@ -209,6 +223,12 @@ export class EngineCore {
     const hasGrammars = this.#options.masks !== undefined;
     const numUsableBlocks = numBlocks - 1;
     return { model, blockSize, numUsableBlocks, maxSeqs: this.#maxSeqs, hasGrammars };
+  }
+
+  get #blockUsers(): BlockUser[] {
+    return this.#scheduler.running.map(({ table, numComputed }) => {
+      return { table: table as BlockTable, numTokens: numComputed };
+    });
   }
 
   /** Turns what `act` throws into a `failed` event; a broken invariant is thrown on. */
@@ -258,6 +278,7 @@ export class EngineCore {
       sampling,
     };
     this.#lifecycle.openFork(forked, parent);
+    this.#outbox.add({ type: 'forked', id, numOutputTokens: parent.numOutputTokens });
   }
 
   #findSequence(id: number, sample: number): Sequence | undefined {

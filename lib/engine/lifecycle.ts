@@ -63,6 +63,16 @@ export class Lifecycle {
     this.#scheduler.waiting.add(sequence);
   }
 
+  /** Ends requests whose time is over. */
+  failOverdue(): void {
+    const nowMs = this.#clock();
+    for (const request of [...this.requests.values()]) {
+      if (request.deadlineMs > nowMs) continue;
+      const message = `request ${request.id} had not ended after ${request.options.timeoutMs} ms`;
+      this.fail(request, new EngineError('ERR_TIMEOUT', message));
+    }
+  }
+
   /** Ends requests whose grammar does not compile, or leaves no token that could follow. */
   failBroken(): void {
     for (const request of [...this.requests.values()]) {

@@ -18,6 +18,8 @@ export interface RequestOptions {
   readonly stopTokenIds: ReadonlySet<number>;
   readonly extraKeys: ExtraKeys | null;
   readonly priority: number;
+  /** From its submission on; Infinity: no limit. */
+  readonly timeoutMs: number;
   /** Whether cached blocks are looked up. */
   readonly usesCache: boolean;
   /** Tokens from which on nothing is kept; 0 keeps nothing, Infinity everything. */
@@ -46,6 +48,11 @@ export class Request {
 
   get id(): number {
     return this.options.id;
+  }
+
+  /** On the engine's clock; Infinity: none. */
+  get deadlineMs(): number {
+    return this.submitMs + this.options.timeoutMs;
   }
 }
 

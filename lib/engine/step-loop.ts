@@ -102,6 +102,7 @@ export class StepLoop {
   #startSteps(): void {
     const { scheduler, cache, lifecycle, outbox } = this.#options;
     lifecycle.failBroken();
+    lifecycle.failOverdue();
     while (this.#hasWork && this.#mayPlan()) {
       cache.expire();
       const plan = new StepPlan();
