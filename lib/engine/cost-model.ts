@@ -5,8 +5,10 @@ export interface StepWork {
   readonly numPairs: number;
 }
 
-/** Older steps count this much less with each new one: about the last 50 matter. */
-const decay = 0.98;
+/** Older steps count at least this much with each new one: about the last 50 matter. */
+const maxDecay = 0.98;
+/** A step that took so many times what was expected counts as so many, unless the one before did too. */
+const maxSurprise = 4;
 /** Tokens trusted before any step was seen; each step allows twice what it ran. */
 const firstTrustedTokens = 32;
 /** Features are brought to about 1, so that one ridge suits all. */
@@ -23,20 +25,30 @@ export class StepCostModel {
   readonly #moments = new Float64Array(3);
   #coefficients: readonly number[] = [0, 0, 0];
   #trustedTokens = firstTrustedTokens;
+  #numSteps = 0;
+  #wasSurprised = false;
 
   /** Most tokens that a step should have: a fit says little about steps far larger than those seen. */
   get trustedTokens(): number {
     return this.#trustedTokens;
   }
 
-  /** Learns from a step that took `elapsedMs`. */
+  /**
+   * Learns from a step that took `elapsedMs`. A step of no tokens or no time that can be told teaches nothing.
+   *
+   * The first steps are forgotten soon: they pay for pages that are touched and kernels that are loaded once.
+   */
   observe(work: StepWork, elapsedMs: number): void {
+    if (work.numTokens === 0 || !Number.isFinite(elapsedMs) || elapsedMs < 0) return;
+    const countedMs = this.#withoutSurprise(work, elapsedMs);
+    const decay = Math.min(maxDecay, this.#numSteps / (this.#numSteps + 2));
+    this.#numSteps++;
     const features = [1, work.numTokens, work.numPairs].map((value, i) => value * scales[i]);
     for (let i = 0; i < 3; i++) {
       for (let j = 0; j < 3; j++) {
         this.#products[i][j] = decay * this.#products[i][j] + features[i] * features[j];
       }
-      this.#moments[i] = decay * this.#moments[i] + features[i] * elapsedMs;
+      this.#moments[i] = decay * this.#moments[i] + features[i] * countedMs;
     }
     this.#coefficients = this.#fit().map((value, i) => value * scales[i]);
     this.#trustedTokens = Math.max(this.#trustedTokens, 2 * work.numTokens);
@@ -61,6 +73,15 @@ export class StepCostModel {
     const linear = tokenMs + pairMs * start;
     if (pairMs === 0) return linear === 0 ? Number.POSITIVE_INFINITY : Math.floor(leftMs / linear);
     return Math.floor((Math.sqrt(linear * linear + 2 * pairMs * leftMs) - linear) / pairMs);
+  }
+
+  /** One slow step is somebody else's doing, two in a row are a slower machine. */
+  #withoutSurprise(work: StepWork, elapsedMs: number): number {
+    const mostMs = maxSurprise * this.estimateMs(work);
+    const isSurprised = this.#numSteps > 0 && elapsedMs > mostMs;
+    const countedMs = isSurprised && !this.#wasSurprised ? mostMs : elapsedMs;
+    this.#wasSurprised = isSurprised;
+    return countedMs;
   }
 
   /** Least squares over the features whose coefficients come out positive. */

@@ -58,7 +58,8 @@ export class EngineCore {
     checkInteger('maxTokensPerStep', maxTokensPerStep, this.#maxSeqs, limits.maxTokens);
     const maxChunkTokens = options.maxChunkTokens ?? maxTokensPerStep;
     checkInteger('maxChunkTokens', maxChunkTokens, 1, Number.MAX_SAFE_INTEGER);
-    const { maxTraceEvents = 0 } = options;
+    const { maxTraceEvents = 0, admissionReserve = 1 } = options;
+    checkInteger('admissionReserve', admissionReserve, 0, Number.MAX_SAFE_INTEGER);
     checkInteger('maxTraceEvents', maxTraceEvents, 0, Number.MAX_SAFE_INTEGER);
     if (maxTraceEvents > 0) this.#trace = new TraceRecorder({ maxEvents: maxTraceEvents, clock });
     const trace = this.#trace;
@@ -73,6 +74,7 @@ export class EngineCore {
       maxChunkTokens,
       maxStepMs: options.maxStepMs ?? 100,
       maxPrefillStepMs: options.maxPrefillStepMs ?? 1000,
+      admissionReserve,
       onStart: (sequence) => this.#lifecycle.setSlots(sequence),
       trace,
     });

@@ -29,6 +29,11 @@ export interface EngineCoreOptions {
   readonly maxStepMs?: number;
   /** Time that a step should take while nothing decodes; default 1,000. */
   readonly maxPrefillStepMs?: number;
+  /**
+   * Blocks that stay free for each running sequence that may still grow when another one starts, so that it does
+   * not have to be preempted at once; default 1.
+   */
+  readonly admissionReserve?: number;
   /** Plan and submit a step while the one before it runs; default true. */
   readonly overlapSteps?: boolean;
   /** Sequences that may wait; default 1,024. */

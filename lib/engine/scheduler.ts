@@ -1,8 +1,10 @@
 import { strict as assert } from 'node:assert';
 import { OutOfBlocksError } from '../errors.js';
 import type { BlockTable, Lease, PrefixCache, PrefixMatch } from '../kv/index.js';
+import { countReservedBlocks } from './block-reserve.js';
 import { findProducer, isStillWaiting } from './coalescing.js';
 import type { StepCostModel } from './cost-model.js';
+import { PromptRoom, sharePrompts } from './prompt-shares.js';
 import type { Sequence } from './sequence.js';
 import { StepBudget } from './step-budget.js';
 import type { StepPlan } from './step-plan.js';
@@ -18,6 +20,8 @@ export interface SchedulerOptions {
   readonly maxChunkTokens: number;
   readonly maxStepMs: number;
   readonly maxPrefillStepMs: number;
+  /** Blocks that stay free for each running sequence when another one starts. */
+  readonly admissionReserve: number;
   /** A sequence got rows and blocks: its sampling slots are set before the step. */
   readonly onStart: (sequence: Sequence) => void;
   readonly trace: TraceRecorder | undefined;
@@ -28,6 +32,9 @@ export interface Hopeless {
   readonly sequence: Sequence;
   readonly error: OutOfBlocksError;
 }
+
+/** Waiting sequences that others may pass in one plan: each of them is looked up in the cache. */
+const maxPassed = 16;
 
 /**
  * Decides who runs in a step and holds the blocks and rows for it.
@@ -56,7 +63,7 @@ export class Scheduler {
   }
 
   /**
-   * Fills `plan`: running sequences first, then waiting ones.
+   * Fills `plan`: sequences that decode, then shares of the prompts that are being prefilled or may start.
    *
    * @param isAhead a step is in flight: when it is done there may be more room
    * @returns the step's budget after it, and the sequence that would wait forever, if there is one
@@ -70,8 +77,12 @@ export class Scheduler {
       maxTokens: maxTokensPerStep,
       maxChunkTokens,
     });
-    this.#planRunning(plan, budget);
-    const blocked = this.#planWaiting(plan, budget);
+    this.#planDecoding(plan, budget);
+    const prompts = this.running.filter(
+      (sequence) => sequence.numRowsToDraw > 1 && canRun(sequence),
+    );
+    const blocked = this.#startWaiting(prompts.sort(compareOrder), budget);
+    this.#planPrompts(prompts, plan, budget);
     const isStuck = blocked !== undefined && plan.isEmpty && this.running.length === 0 && !isAhead;
     const hopeless = isStuck ? { sequence: blocked, error: this.#outOfBlocks(blocked) } : undefined;
     return { budget, hopeless };
@@ -130,17 +141,23 @@ export class Scheduler {
     this.waiting.add(sequence);
   }
 
-  #planRunning(plan: StepPlan, budget: StepBudget): void {
-    const decoding = this.running.filter(({ numRowsToDraw }) => numRowsToDraw === 1);
-    const prefilling = this.running.filter(({ numRowsToDraw }) => numRowsToDraw > 1);
-    for (const sequence of [...decoding, ...prefilling.sort(compareOrder)]) {
-      if (sequence.state !== 'running' || sequence.isDrawingLast || !sequence.isDrawable) continue;
-      const start = sequence.numSubmitted;
-      const numTokens = budget.tokensFor(start, sequence.numRowsToDraw);
-      if (numTokens === 0) continue;
-      if (this.#reserve(sequence, start + numTokens, plan, budget)) {
-        this.#add(plan, budget, sequence, numTokens);
-      }
+  #planDecoding(plan: StepPlan, budget: StepBudget): void {
+    for (const sequence of this.running.filter(({ numRowsToDraw }) => numRowsToDraw === 1)) {
+      if (sequence.state !== 'running' || !canRun(sequence)) continue;
+      const { numSubmitted } = sequence;
+      if (budget.tokensFor(numSubmitted, 1) === 0) continue;
+      if (!this.#reserve(sequence, numSubmitted + 1, plan, budget)) continue;
+      budget.take(numSubmitted, numSubmitted + 1);
+      plan.add(sequence, 1);
+    }
+  }
+
+  #planPrompts(prompts: Sequence[], plan: StepPlan, budget: StepBudget): void {
+    for (const [sequence, { start, end }] of sharePrompts(prompts, budget)) {
+      if (start === end) continue;
+      const isRunning = sequence.state === 'running';
+      if (isRunning && this.#reserve(sequence, end, plan, budget)) plan.add(sequence, end - start);
+      else budget.giveBack(start, end);
     }
   }
 
@@ -181,24 +198,27 @@ export class Scheduler {
     return Math.floor(numSubmitted / blockSize) * blockSize;
   }
 
-  /** Starts waiting sequences, in order, while there is room; gives the one that blocks came short for. */
-  #planWaiting(plan: StepPlan, budget: StepBudget): Sequence | undefined {
+  /** Starts waiting sequences while there is room, and adds them to `prompts`; gives the one that blocks came short for. */
+  #startWaiting(prompts: Sequence[], budget: StepBudget): Sequence | undefined {
     if (this.waiting.length === 0) return undefined;
+    const room = new PromptRoom(prompts, budget);
+    let numPassed = 0;
     for (const sequence of this.waiting.toArray()) {
       if (this.#freeRows.length < sequence.numRowsNeeded) return undefined;
       if (sequence.inFlight.length > 0 || isStillWaiting(sequence) || !sequence.isDrawable)
         continue;
       const match = this.#match(sequence);
       if (this.#coalesces(sequence, match.numCachedTokens)) continue;
-      const numWanted = sequence.numTokens - match.numCachedTokens;
-      if (budget.tokensFor(match.numCachedTokens, numWanted) === 0) return undefined;
+      if (!room.has(match.numCachedTokens, sequence.numTokens - match.numCachedTokens)) {
+        numPassed++;
+        if (numPassed === maxPassed) return undefined;
+        continue;
+      }
       const lease = this.#acquire(sequence, match);
       if (lease === undefined) return sequence;
       this.#admit(sequence, lease);
-      const start = sequence.numSubmitted;
-      // A lease may hold less than the match: its partial hit is given up when blocks are scarce.
-      const numTokens = Math.max(1, budget.tokensFor(start, sequence.numTokens - start));
-      this.#add(plan, budget, sequence, numTokens);
+      room.add(sequence.numSubmitted, sequence.numRowsToDraw);
+      prompts.push(sequence);
     }
     return undefined;
   }
@@ -229,7 +249,15 @@ export class Scheduler {
     const { isResumed, numTokens, meter } = sequence;
     // Before blocks are taken, which may evict what the match names.
     if (usesCache && !isResumed) meter.missReason = this.#cache.explain(match).cause;
-    return this.#cache.acquire(match, { numTokens, maxKeepTokens, isResumed });
+    const { admissionReserve } = this.#options;
+    const { blockSize } = this.#cache.allocator;
+    const numReservedBlocks = countReservedBlocks(
+      sequence,
+      this.running,
+      admissionReserve,
+      blockSize,
+    );
+    return this.#cache.acquire(match, { numTokens, numReservedBlocks, maxKeepTokens, isResumed });
   }
 
   #admit(sequence: Sequence, lease: Lease): void {
@@ -245,13 +273,13 @@ export class Scheduler {
     this.#options.onStart(sequence);
   }
 
-  #add(plan: StepPlan, budget: StepBudget, sequence: Sequence, numTokens: number): void {
-    budget.take(sequence.numSubmitted, sequence.numSubmitted + numTokens);
-    plan.add(sequence, numTokens);
-  }
-
   #outOfBlocks({ numTokens }: Sequence): OutOfBlocksError {
     const numNeeded = Math.ceil(numTokens / this.#cache.allocator.blockSize);
     return new OutOfBlocksError(numNeeded, this.#cache.numAvailableBlocks);
   }
+}
+
+/** Whether a running sequence has something to run that can be drawn from. */
+function canRun(sequence: Sequence): boolean {
+  return !sequence.isDrawingLast && sequence.isDrawable;
 }

@@ -56,6 +56,8 @@ export interface PrefixMatch {
 export interface AcquireOptions {
   /** Also allocate blocks so that the table covers this many tokens. */
   readonly numTokens?: number;
+  /** Blocks that must be available to others afterwards; default 0. */
+  readonly numReservedBlocks?: number;
   /** Nothing from this token on is ever registered (`cache: 'off'` is 0); default: no bound. */
   readonly maxKeepTokens?: number;
   /** A preempted sequence that comes back: neither counted nor taken for a second use. */

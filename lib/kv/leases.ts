@@ -35,7 +35,7 @@ export class Leases {
     const { pool, lookup } = this.options;
     const match = lookup.refresh(stale);
     const { numTokens = 0, maxKeepTokens = Number.POSITIVE_INFINITY, isResumed = false } = options;
-    const partial = this.findAffordable(match, numTokens);
+    const partial = this.findAffordable(match, numTokens, options.numReservedBlocks ?? 0);
     if (partial === 'out of blocks') return undefined;
 
     const table = new BlockTable();
@@ -159,9 +159,9 @@ export class Leases {
   }
 
   /** The partial hit if it can be had beside everything else; full hits alone need one block less. */
-  private findAffordable(match: PrefixMatch, numTokens: number) {
+  private findAffordable(match: PrefixMatch, numTokens: number, numReserved: number) {
     const { pool } = this.options;
-    let numAvailable = pool.numAvailable;
+    let numAvailable = pool.numAvailable - numReserved;
     for (const block of match.fullBlocks) numAvailable -= pool.isIdle(block) ? 1 : 0;
     const { numFullBlocks, partial } = match;
     const numFresh = Math.max(this.countBlocks(numTokens) - numFullBlocks, 0);

@@ -69,6 +69,41 @@ describe('StepCostModel', () => {
     const work = { numTokens: 200, numPairs: 200 * 1000 };
     expect(costs.estimateMs(work) / (4 * trueMs(work))).toBeCloseTo(1, 1);
   });
+
+  test('is not taken in by one step that took a hundred times longer', () => {
+    const costs = trainedModel(11);
+    const work = { numTokens: 200, numPairs: 200 * 1000 };
+    const before = costs.maxTokensWithin(100, { numTokens: 0, numPairs: 0 }, 1000);
+    costs.observe(work, 100 * trueMs(work));
+    const after = costs.maxTokensWithin(100, { numTokens: 0, numPairs: 0 }, 1000);
+    expect(after).toBeGreaterThan(before / 2);
+  });
+
+  test('believes two in a row: a machine that is a hundred times slower', () => {
+    const costs = trainedModel(12);
+    const work = { numTokens: 200, numPairs: 200 * 1000 };
+    for (let step = 0; step < 4; step++) costs.observe(work, 100 * trueMs(work));
+    expect(costs.maxTokensWithin(100, { numTokens: 0, numPairs: 0 }, 1000)).toBeLessThan(50);
+  });
+
+  test('forgets a first step of two seconds within ten others', () => {
+    const costs = new StepCostModel();
+    costs.observe({ numTokens: 32, numPairs: 528 }, 2000);
+    for (let step = 0; step < 10; step++) {
+      const work = { numTokens: 16 + step, numPairs: 1000 * (16 + step) };
+      costs.observe(work, trueMs(work));
+    }
+    expect(costs.maxTokensWithin(100, { numTokens: 0, numPairs: 0 }, 0)).toBeGreaterThan(50);
+  });
+
+  test('learns nothing from a step without tokens, or without a time', () => {
+    const costs = trainedModel(13);
+    const work = { numTokens: 200, numPairs: 200 * 1000 };
+    const before = costs.estimateMs(work);
+    costs.observe({ numTokens: 0, numPairs: 0 }, 500);
+    for (const badMs of [Number.NaN, Number.POSITIVE_INFINITY, -1]) costs.observe(work, badMs);
+    expect(costs.estimateMs(work)).toBe(before);
+  });
 });
 
 describe('StepBudget', () => {

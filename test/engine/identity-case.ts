@@ -110,7 +110,12 @@ export async function runIdentityCase(
     ...{ folder, dtype, isa, threads, blockSize, numBlocks, onSubmit, on },
     maxSeqs: 16,
     // No limit in time: what a step holds, and so who is preempted, is the same in every run.
-    engine: { maxChunkTokens: chunk, maxStepMs: 1e9, maxPrefillStepMs: 1e9 },
+    engine: {
+      maxChunkTokens: chunk,
+      maxStepMs: 1e9,
+      maxPrefillStepMs: 1e9,
+      admissionReserve: 0, // preemptions are to happen
+    },
     checks: onSubmit === undefined,
   });
   try {

@@ -66,6 +66,7 @@ export class RecallEngines {
       maxSeqs,
       maxChunkTokens,
       maxQueue,
+      admissionReserve: 0, // preemptions are to happen
     });
     const engine: RecallEngine = {
       core,
