@@ -30,11 +30,14 @@ const names = [
   'buffersCollected',
 ] as const satisfies readonly (keyof DeviceCounters)[];
 
-/** Native objects that live in this process, in its Workers too. All are 0 when every device was closed or is gone. */
+/**
+ * Native objects that live in this process, in its Workers too. When every device was closed or is gone, all are 0 but
+ * for buffers whose handles JavaScript has not collected; those hold no memory.
+ */
 export interface LiveObjects {
-  /** Devices with their threads. */
+  /** Devices whose threads run. */
   readonly devices: number;
-  /** Pieces of memory that something refers to. */
+  /** Pieces of memory that something refers to; those of closed devices hold no bytes. */
   readonly buffers: number;
   readonly programs: number;
   /** Steps, loads and transfers that have not ended, and those that are kept to be used again. */
