@@ -8,8 +8,8 @@ import type { Sequence } from './sequence.js';
  * token and the next.
  */
 export function canRunAhead(sequence: Sequence): boolean {
-  const { n, minTokens } = sequence.request.options;
-  if (sequence.startsSiblings && n > 1) return false; // the other samples start from the finished prompt
+  const { minTokens } = sequence.request.options;
+  if (forks(sequence)) return false;
   if (sequence.masks !== undefined) return false; // what it may draw follows from its last token
   const numDrawn = sequence.numOutputTokens + sequence.numPendingTokens;
   return numDrawn !== minTokens; // from here on it may stop, and its slot must know
@@ -24,6 +24,13 @@ export function canRunAhead(sequence: Sequence): boolean {
 export function canPlanAhead(running: readonly Sequence[]): boolean {
   return running.every(
     (sequence) =>
-      sequence.numPendingTokens === 0 || sequence.isDrawingLast || canRunAhead(sequence),
+      sequence.numPendingTokens === 0 ||
+      canRunAhead(sequence) ||
+      (sequence.isDrawingLast && !forks(sequence)),
   );
+}
+
+/** Other samples fork its blocks when its prompt is done: a plan ahead of that could preempt it. */
+function forks({ startsSiblings, request }: Sequence): boolean {
+  return startsSiblings && request.options.n > 1;
 }

@@ -114,7 +114,8 @@ describe('usage', () => {
   });
 
   test('keeps work repeated after a preemption apart', async () => {
-    const { client, core } = arithmeticEngine({ numBlocks: 13, blockSize: 8 });
+    const engine = { admissionReserve: 0 };
+    const { client, core } = arithmeticEngine({ numBlocks: 13, blockSize: 8, engine });
     const runs = await Promise.all(
       Array.from({ length: 4 }, () => client.runOne(promptOf(14), { maxTokens: 40, cache: 'off' })),
     );
