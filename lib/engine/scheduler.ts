@@ -5,6 +5,7 @@ import { countReservedBlocks } from './block-reserve.js';
 import { findProducer, isStillWaiting } from './coalescing.js';
 import type { StepCostModel } from './cost-model.js';
 import { PromptRoom, sharePrompts } from './prompt-shares.js';
+import type { SaltQuotas } from './salt-quota.js';
 import type { Sequence } from './sequence.js';
 import { StepBudget } from './step-budget.js';
 import type { StepPlan } from './step-plan.js';
@@ -16,6 +17,7 @@ export interface SchedulerOptions {
   readonly cache: PrefixCache;
   readonly costs: StepCostModel;
   readonly maxSeqs: number;
+  readonly quotas: SaltQuotas;
   readonly maxTokensPerStep: number;
   readonly maxChunkTokens: number;
   readonly maxStepMs: number;
@@ -203,7 +205,9 @@ export class Scheduler {
     if (this.waiting.length === 0) return undefined;
     const room = new PromptRoom(prompts, budget);
     let numPassed = 0;
+    const saltRows = this.#options.quotas.count(this.running);
     for (const sequence of this.waiting.toArray()) {
+      if (saltRows?.holdsBack(sequence)) continue;
       if (this.#freeRows.length < sequence.numRowsNeeded) return undefined;
       if (sequence.inFlight.length > 0 || isStillWaiting(sequence) || !sequence.isDrawable)
         continue;
@@ -217,6 +221,7 @@ export class Scheduler {
       const lease = this.#acquire(sequence, match);
       if (lease === undefined) return sequence;
       this.#admit(sequence, lease);
+      saltRows?.add(sequence);
       room.add(sequence.numSubmitted, sequence.numRowsToDraw);
       prompts.push(sequence);
     }

@@ -12,6 +12,8 @@ export interface EngineSize {
   readonly maxTokensPerStep: number;
   readonly maxChunkTokens: number;
   readonly maxQueue?: number;
+  readonly maxSeqsPerSalt?: number;
+  readonly priorityAgeingMs?: number;
 }
 
 /** An executor that says whether a step is on, and looks at the engine after each. */
@@ -67,6 +69,8 @@ export class RecallEngines {
       maxChunkTokens,
       maxQueue,
       admissionReserve: 0, // preemptions are to happen
+      maxSeqsPerSalt: size.maxSeqsPerSalt,
+      priorityAgeingMs: size.priorityAgeingMs,
     });
     const engine: RecallEngine = {
       core,
