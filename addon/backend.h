@@ -19,7 +19,8 @@
 struct WeightPart {
   const void* data;
   i32 out_dim;
-  DType source_dtype;
+  DType source_dtype;            // kInt8 and kInt4: blocks, see cpu/stored_rows.h
+  i32 interleaved_head_dim = 0;  // rows of each head have its halves as neighbours; 0: in order
 };
 
 struct BackendInfo {

@@ -48,15 +48,23 @@ void UnmapFile(const Napi::CallbackInfo& info) {
 StoredRows read_part(const Fields& part, i32 in_dim) {
   StoredRows rows;
   rows.offset = static_cast<size_t>(part.count("byteOffset"));
-  rows.dtype = part.dtype("dtype");
+  rows.dtype = part.weight_dtype("dtype");
   rows.out_dim = static_cast<i32>(part.count("outDim", kMaxI32));
+  rows.interleaved_head_dim = static_cast<i32>(part.count("interleavedHeadDim", kMaxI32));
+  const bool is_whole =
+      rows.interleaved_head_dim == 0 ||
+      (rows.interleaved_head_dim % 2 == 0 && rows.out_dim % rows.interleaved_head_dim == 0);
+  if (!is_whole) part.refuse("interleavedHeadDim", "even and a divisor of outDim");
+  if (cpu::is_quantized(rows.dtype) && in_dim % cpu::kGroupElems != 0) {
+    part.refuse("dtype", "of floats: inDim is no multiple of 32");
+  }
   const Napi::Value source = part.value("source");
   bool is_file = false;
   napi_check_object_type_tag(part.env(), source, &kTypeTag<MappedFile>, &is_file);
   if (is_file) rows.file = unwrap<MappedFile>(source, "source");
   if (!is_file) rows.buffer = unwrap<Buffer>(source, "source");
-  const size_t bytes =
-      static_cast<size_t>(rows.out_dim) * static_cast<size_t>(in_dim) * dtype_bytes(rows.dtype);
+  const size_t bytes = static_cast<size_t>(rows.out_dim) *
+                       static_cast<size_t>(cpu::stored_row_bytes(rows.dtype, in_dim));
   check_range(part, is_file ? rows.file->bytes() : rows.buffer->bytes, rows.offset, bytes);
   return rows;
 }

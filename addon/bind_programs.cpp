@@ -90,6 +90,31 @@ void SetSamplingSlot(const Napi::CallbackInfo& info) {
       0);
 }
 
+// SamplingSlots::set_mask addon/sampling_slots.cpp
+// lib/device/native.ts    setSlotMask(device, program, slot, mask: Int32Array): void
+//
+// The mask is copied when it returns.
+void SetSlotMask(const Napi::CallbackInfo& info) {
+  const auto program = unwrap<Program>(info[1], "program");
+  const u32 slot = unsigned_number(info, 2);
+  const ProgramLimits& limits = program->limits();
+  if (slot >= static_cast<u32>(limits.num_sampling_slots)) {
+    throw_error(info.Env(), "ERR_NATIVE", "slot is past the last one");
+  }
+  const bool is_typed =
+      info[3].IsTypedArray() && info[3].As<Napi::TypedArray>().TypedArrayType() == napi_int32_array;
+  if (!is_typed ||
+      info[3].As<Napi::Int32Array>().ElementLength() != mask_words(limits.vocab_size)) {
+    throw_error(info.Env(), "ERR_NATIVE", "mask is not as long as the vocabulary");
+  }
+  const Napi::Int32Array mask = info[3].As<Napi::Int32Array>();
+  const auto job = program->take_mask_job();
+  job->program = program;
+  job->slot = static_cast<i32>(slot);
+  job->words.assign(mask.Data(), mask.Data() + mask.ElementLength());
+  device_of(info)->submit(job, 0);
+}
+
 // Program::~Program       addon/program.h
 // lib/device/native.ts    freeProgram(device, program): void
 void FreeProgram(const Napi::CallbackInfo& info) {
@@ -106,5 +131,6 @@ void export_programs(Napi::Env env, Napi::Object exports) {
   exports.Set("createProgram", Napi::Function::New<CreateProgram>(env, "createProgram"));
   exports.Set("submitStep", Napi::Function::New<SubmitStep>(env, "submitStep"));
   exports.Set("setSamplingSlot", Napi::Function::New<SetSamplingSlot>(env, "setSamplingSlot"));
+  exports.Set("setSlotMask", Napi::Function::New<SetSlotMask>(env, "setSlotMask"));
   exports.Set("freeProgram", Napi::Function::New<FreeProgram>(env, "freeProgram"));
 }

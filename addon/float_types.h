@@ -1,7 +1,8 @@
 #pragma once
-// Floats as files hold them; for loading, where speed does not matter.
+// Floats and rows as files hold them; for loading, where speed does not matter.
 
 #include "cpu/scalar_convert.h"
+#include "cpu/stored_rows.h"
 
 inline size_t dtype_bytes(DType dtype) { return dtype == kF16 || dtype == kBF16 ? 2 : 4; }
 

@@ -26,7 +26,7 @@ Status LoadWeightJob::run(Engine& engine) {
       if (!status.is_ok()) return status;
       data = copies.back().data();
     }
-    parts.push_back({data, stored.out_dim, stored.dtype});
+    parts.push_back({data, stored.out_dim, stored.dtype, stored.interleaved_head_dim});
   }
   status = engine.backend().pack_weight(weight_->data, dtype_, in_dim_, parts.data(),
                                         static_cast<int>(parts.size()));
@@ -37,8 +37,8 @@ Status LoadWeightJob::run(Engine& engine) {
 }
 
 size_t LoadWeightJob::bytes_of(const StoredRows& stored) const {
-  return static_cast<size_t>(stored.out_dim) * static_cast<size_t>(in_dim_) *
-         dtype_bytes(stored.dtype);
+  return static_cast<size_t>(stored.out_dim) *
+         static_cast<size_t>(cpu::stored_row_bytes(stored.dtype, in_dim_));
 }
 
 void LoadWeightJob::let_go() {

@@ -9,8 +9,9 @@ struct StoredRows {
   std::shared_ptr<MappedFile> file;
   std::shared_ptr<Buffer> buffer;
   size_t offset;  // bytes
-  DType dtype;
+  DType dtype;    // kInt8 and kInt4: blocks, see cpu/stored_rows.h
   i32 out_dim;
+  i32 interleaved_head_dim = 0;
 };
 
 // Packs rows, stacked in order, into `weight`.

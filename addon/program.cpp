@@ -42,6 +42,13 @@ std::shared_ptr<StepJob> Program::take_step_job() {
   return step_jobs_.emplace_back(std::make_shared<StepJob>());
 }
 
+std::shared_ptr<SetMaskJob> Program::take_mask_job() {
+  for (const auto& job : mask_jobs_) {
+    if (job.use_count() == 1) return job;
+  }
+  return mask_jobs_.emplace_back(std::make_shared<SetMaskJob>());
+}
+
 Status Program::open(Engine& engine) {
   for (Buffer* buffer : {spec_.arena.get(), spec_.step_tensors.get(), draws_.get()}) {
     const Status status = memory_->allocate(*buffer);

@@ -31,6 +31,7 @@ struct ProgramSpec {
   StepBounds bounds;
 };
 
+class SetMaskJob;
 class StepJob;
 
 class Program {
@@ -46,6 +47,8 @@ class Program {
 
   // JavaScript thread. A step job that nobody uses any more, or a new one.
   std::shared_ptr<StepJob> take_step_job();
+  // JavaScript thread. The same for a slot's token mask.
+  std::shared_ptr<SetMaskJob> take_mask_job();
 
   // Allocates the arena, the step's tensors and the tables.
   Status open(Engine& engine);
@@ -81,7 +84,8 @@ class Program {
   PreviousSamples previous_;
   StepCounts counts_;
   bool is_bound_ = false;
-  std::vector<std::shared_ptr<StepJob>> step_jobs_;  // JavaScript thread
+  std::vector<std::shared_ptr<StepJob>> step_jobs_;     // JavaScript thread
+  std::vector<std::shared_ptr<SetMaskJob>> mask_jobs_;  // JavaScript thread
 };
 
 // Opens a program ahead of the queue.
@@ -102,6 +106,19 @@ class StepJob final : public Job {
 
   std::shared_ptr<Program> program;
   StepInput input;
+};
+
+// Gives a slot another token mask. Used again by the program once it was run and let go of it.
+class SetMaskJob final : public Job {
+ public:
+  Status run(Engine& engine) override {
+    return program->slots().set_mask(engine.backend(), slot, words);
+  }
+  void let_go() override { program.reset(); }
+
+  std::shared_ptr<Program> program;
+  i32 slot = 0;
+  std::vector<i32> words;
 };
 
 class SetSlotJob final : public Job {

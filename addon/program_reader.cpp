@@ -128,6 +128,7 @@ SlotSetting read_slot(const Fields& o, i32 vocab_size) {
   setting.has_penalties = o.flag("hasPenalties");
   setting.prompt_tokens = o.integers("promptTokens");
   setting.output_tokens = o.integers("outputTokens");
+  setting.token_mask = o.integers("tokenMask");
   if (o.has("logitBias")) {
     const Fields bias = o.object("logitBias");
     setting.bias_ids = bias.integers("ids");
@@ -141,6 +142,9 @@ SlotSetting read_slot(const Fields& o, i32 vocab_size) {
       !are_inside(setting.bias_ids) || setting.bias_values.size() != setting.bias_ids.size() ||
       setting.params.num_logprobs > kMaxTopLogprobs) {
     o.refuse("slot", "inside the vocabulary");
+  }
+  if (!setting.token_mask.empty() && setting.token_mask.size() != mask_words(vocab_size)) {
+    o.refuse("tokenMask", "as long as the vocabulary");
   }
   return setting;
 }

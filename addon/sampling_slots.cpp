@@ -35,12 +35,14 @@ SamplingSlots::SamplingSlots(std::shared_ptr<Memory> memory, i32 num_slots, i32 
     : memory_(std::move(memory)),
       vocab_size_(vocab_size),
       views_(memory_->reserve(static_cast<size_t>(num_slots) * sizeof(SamplingSlotView))),
-      slots_(static_cast<size_t>(num_slots)) {}
+      slots_(static_cast<size_t>(num_slots)) {
+  for (Slot& slot : slots_) slot.view.params = kGreedy;
+}
 
 Status SamplingSlots::open(Backend& backend) {
   Status status = memory_->allocate(*views_);
   if (!status.is_ok() || slots_.empty()) return status;
-  const SamplingSlotView greedy = {kGreedy, nullptr, nullptr, nullptr, nullptr, 0};
+  const SamplingSlotView greedy = {kGreedy, nullptr, nullptr, nullptr, nullptr, nullptr, 0};
   const std::vector<SamplingSlotView> views(slots_.size(), greedy);
   return backend.upload(views_->data, views.data(), views_->bytes);
 }
@@ -49,20 +51,40 @@ Status SamplingSlots::set(Backend& backend, i32 index, const SlotSetting& settin
   Slot& slot = slots_[static_cast<size_t>(index)];
   slot.status = upload_counts(backend, slot, setting);
   if (slot.status.is_ok()) slot.status = upload_bias(backend, slot, setting);
+  const bool has_mask = !setting.token_mask.empty();
+  if (slot.status.is_ok() && has_mask) {
+    slot.status = upload_mask(backend, slot, setting.token_mask);
+  }
   if (!slot.status.is_ok()) return slot.status;
 
   const i32 num_biases = static_cast<i32>(setting.bias_ids.size());
-  SamplingSlotView view = {setting.params, nullptr, nullptr, nullptr, nullptr, num_biases};
+  SamplingSlotView view = {setting.params, nullptr, nullptr, nullptr, nullptr, nullptr, num_biases};
   if (slot.output_counts) view.output_counts = static_cast<i32*>(slot.output_counts->data);
   if (slot.in_prompt) view.in_prompt = static_cast<const u8*>(slot.in_prompt->data);
   if (slot.bias) {
     view.bias_ids = static_cast<const i32*>(slot.bias->data);
     view.bias_values = static_cast<const f32*>(slot.bias->data) + num_biases;
   }
-  u8* const destination =
-      static_cast<u8*>(views_->data) + static_cast<size_t>(index) * sizeof(SamplingSlotView);
-  slot.status = backend.upload(destination, &view, sizeof view);
+  if (has_mask) view.token_mask = static_cast<const u32*>(slot.token_mask->data);
+  slot.view = view;
+  slot.status = upload_view(backend, index);
   return slot.status;
+}
+
+Status SamplingSlots::set_mask(Backend& backend, i32 index, const std::vector<i32>& words) {
+  Slot& slot = slots_[static_cast<size_t>(index)];
+  if (!slot.status.is_ok()) return slot.status;
+  slot.status = upload_mask(backend, slot, words);
+  if (!slot.status.is_ok() || slot.view.token_mask == slot.token_mask->data) return slot.status;
+  slot.view.token_mask = static_cast<const u32*>(slot.token_mask->data);
+  slot.status = upload_view(backend, index);
+  return slot.status;
+}
+
+Status SamplingSlots::upload_view(Backend& backend, i32 index) {
+  const SamplingSlotView& view = slots_[static_cast<size_t>(index)].view;
+  u8* const destination = static_cast<u8*>(views_->data) + static_cast<size_t>(index) * sizeof view;
+  return backend.upload(destination, &view, sizeof view);
 }
 
 Status SamplingSlots::draw(Backend& backend, SampleParams params, const i32* row_slots) {
@@ -134,6 +156,12 @@ Status SamplingSlots::upload_bias(Backend& backend, Slot& slot, const SlotSettin
     status = backend.upload(values, setting.bias_values.data(), half);
   }
   return status;
+}
+
+Status SamplingSlots::upload_mask(Backend& backend, Slot& slot, const std::vector<i32>& words) {
+  const size_t bytes = words.size() * sizeof(i32);
+  const Status status = ensure(slot.token_mask, bytes);
+  return status.is_ok() ? backend.upload(slot.token_mask->data, words.data(), bytes) : status;
 }
 
 // Gives `buffer` exactly `bytes` of memory, keeping what it has when that fits.

@@ -14,7 +14,11 @@ struct SlotSetting {
   std::vector<f32> bias_values;
   std::vector<i32> prompt_tokens;
   std::vector<i32> output_tokens;
+  std::vector<i32> token_mask;  // [ceil(vocab_size / 32)], or empty: every token may be drawn
 };
+
+// Words of a token mask.
+inline size_t mask_words(i32 vocab_size) { return (static_cast<size_t>(vocab_size) + 31) / 32; }
 
 class SamplingSlots {
  public:
@@ -25,6 +29,8 @@ class SamplingSlots {
   // Replaces a slot; its counts begin with `output_tokens`. A slot that could not be set refuses
   // draws until it is.
   Status set(Backend& backend, i32 slot, const SlotSetting& setting);
+  // Gives a slot another token mask, and leaves the rest as it is. `words` is as long as `setting`'s.
+  Status set_mask(Backend& backend, i32 slot, const std::vector<i32>& words);
   // Draws one token per row of `params`, whose row_slots are `row_slots` on the host. Rows of one
   // slot draw in order, each seeing the counts of those before: a batch ends where a slot comes
   // again.
@@ -41,11 +47,15 @@ class SamplingSlots {
     std::shared_ptr<Buffer> output_counts;
     std::shared_ptr<Buffer> in_prompt;
     std::shared_ptr<Buffer> bias;  // ids, then values
+    std::shared_ptr<Buffer> token_mask;
+    SamplingSlotView view = {};  // as it is on the device
   };
 
   i32 end_of_batch(const i32* row_slots, i32 first, i32 num_rows);
   Status upload_counts(Backend& backend, Slot& slot, const SlotSetting& setting);
   Status upload_bias(Backend& backend, Slot& slot, const SlotSetting& setting);
+  Status upload_mask(Backend& backend, Slot& slot, const std::vector<i32>& words);
+  Status upload_view(Backend& backend, i32 index);
   Status ensure(std::shared_ptr<Buffer>& buffer, size_t bytes);
 
   const std::shared_ptr<Memory> memory_;

@@ -8,57 +8,37 @@
 //   --only KIND,KIND     prefill, decode, streams, ttft, int8, int4, attention, memory, load
 //   --rounds N           default 5; medians are shown
 //   --no-peer
+//   --all                every row in every setting, hours of it: bench/cpu/plan.mjs says what else runs
 //   --record             appends to bench/cpu-runs.json, from which `npm run bench:report` draws
+//   --record-to FILE     the same into another file: npm run bench:report -- FILE FOLDER
 
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
-import { parseArgs } from 'node:util';
+import { estimateSeconds } from './cpu/estimate.mjs';
 import { measureRows } from './cpu/measure.mjs';
 import { buildProbe, measureAttention, measureCeilings } from './cpu/native.mjs';
+import { OptionError, readOptions } from './cpu/options.mjs';
 import { findPeer } from './cpu/peer-install.mjs';
+import { plannedProcessRows, plannedRows, weightsOf } from './cpu/plan.mjs';
 import { measureLoad, measureMemory } from './cpu/process-rows.mjs';
 import { processorLine } from './cpu/processor.mjs';
-import { engineRows, judgeAttention } from './cpu/rows.mjs';
-import { shapes } from './cpu/shapes.mjs';
+import { judgeAttention } from './cpu/rows.mjs';
 import { ceilingLine, sectionLines, tableLines } from './cpu/table.mjs';
 import { machineLine } from './machine.mjs';
 
-const runsFile = new URL('cpu-runs.json', import.meta.url);
-const kinds = 'prefill decode streams ttft int8 int4 attention memory load'.split(' ');
-
-const { values } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    model: { type: 'string', default: 's03' },
-    threads: { type: 'string', default: '1,2' },
-    isa: { type: 'string', default: 'auto' },
-    only: { type: 'string', default: kinds.join(',') },
-    rounds: { type: 'string' },
-    'no-peer': { type: 'boolean', default: false },
-    record: { type: 'boolean', default: false },
-  },
-});
-
-const options = {
-  isQuick: values.quick,
-  hasPeer: !values['no-peer'],
-  numRounds: Number(values.rounds ?? (values.quick ? 1 : 5)),
-  models: listOf('model', Object.keys(shapes)),
-  isas: listOf('isa', ['auto', 'portable', 'avx2', 'avx512', 'avx512bf16']),
-  threads: values.threads.split(',').map(Number),
-  only: listOf('only', kinds),
-};
-
-if (values.record && values.quick) throw new Error('--record: a quick run shows nothing to keep');
-
-function listOf(name, known) {
-  const list = values[name].split(',');
-  const strange = list.find((item) => !known.includes(item));
-  if (strange !== undefined)
-    throw new Error(`--${name}: ${strange} is none of ${known.join(', ')}`);
-  return list;
+/** The options; a bad one ends the process with its one line. */
+function optionsOrExit() {
+  try {
+    return readOptions(process.argv.slice(2));
+  } catch (error) {
+    if (!(error instanceof OptionError)) throw error;
+    console.error(`bench: ${error.message}`);
+    process.exit(1);
+  }
 }
+
+const options = optionsOrExit();
 
 const print = (lines) => console.log(lines.join('\n'));
 
@@ -68,19 +48,17 @@ async function measureSetting(setting) {
   const count = `${threads} ${threads === 1 ? 'thread' : 'threads'}`;
   console.log(`\n== ${model}, ${count}, ${isa}`);
   const result = { ...setting, sections: [], processRows: [] };
-  for (const weights of ['bf16', 'int8', 'int4']) {
-    const rows = engineRows(options.isQuick).filter(
-      (row) => row.weights === weights && options.only.includes(row.group),
-    );
-    if (rows.length === 0) continue;
+  const planned = plannedRows(setting, options);
+  for (const weights of weightsOf(planned)) {
+    const rows = planned.filter((row) => row.weights === weights);
     const section = await measureRows(setting, { ...options, rows });
     result.sections.push(section);
     print(sectionLines(section));
   }
-  if (options.only.includes('memory')) {
-    result.processRows.push(await measureMemory(setting, options));
+  for (const kind of plannedProcessRows(setting, options)) {
+    const measure = kind === 'memory' ? measureMemory : measureLoad;
+    result.processRows.push(await measure(setting, options));
   }
-  if (options.only.includes('load')) result.processRows.push(await measureLoad(setting, options));
   if (result.processRows.length > 0) print(tableLines(result.processRows));
   return result;
 }
@@ -97,6 +75,30 @@ function measureAttentionAlone(threads, isa) {
 
 function gitCommit() {
   return spawnSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8' }).stdout.trim();
+}
+
+/** Settings that have something to measure, in the order in which they run. */
+function plannedSettings() {
+  const all = options.isas.flatMap((isa) =>
+    options.threads.flatMap((threads) => options.models.map((model) => ({ model, threads, isa }))),
+  );
+  const isPlanned = (setting) =>
+    plannedRows(setting, options).length + plannedProcessRows(setting, options).length > 0;
+  return all.filter(isPlanned);
+}
+
+/** Says how long this will take, after a look at what the machine can do now. */
+function printEstimate(settings) {
+  const seconds = settings.map(({ model, threads, isa }) =>
+    estimateSeconds(
+      model,
+      plannedRows({ model, isa }, options),
+      measureCeilings({ isa, threads }),
+      options,
+    ),
+  );
+  const minutes = Math.ceil(seconds.reduce((sum, value) => sum + value, 0) / 60);
+  console.log(`about ${minutes} min for ${settings.length} settings`);
 }
 
 async function measureAll() {
@@ -118,17 +120,16 @@ async function measureAll() {
   ]);
   if (options.isQuick) console.log('quick: prompts are cut and rounds are few; gates mean nothing');
   buildProbe();
-  const needsModel = options.only.some((kind) => kind !== 'attention');
-  for (const isa of options.isas) {
-    for (const threads of options.threads) {
-      if (options.only.includes('attention')) {
+  const settings = plannedSettings();
+  printEstimate(settings);
+  if (options.only.includes('attention')) {
+    for (const isa of options.isas) {
+      for (const threads of options.threads) {
         run.attention.push(measureAttentionAlone(threads, isa));
-      }
-      for (const model of needsModel ? options.models : []) {
-        run.settings.push(await measureSetting({ model, threads, isa }));
       }
     }
   }
+  for (const setting of settings) run.settings.push(await measureSetting(setting));
   run.loadAtEnd = loadavg()[0];
   console.log(
     `\nload of the machine at the end ${run.loadAtEnd}; the event loop: npm run bench:event-loop`,
@@ -137,7 +138,9 @@ async function measureAll() {
 }
 
 const run = await measureAll();
-if (values.record) {
-  const runs = [...JSON.parse(readFileSync(runsFile, 'utf8')), run];
-  writeFileSync(runsFile, `${JSON.stringify(runs, null, 1)}\n`);
+if (options.recordTo !== undefined) {
+  const runs = existsSync(options.recordTo)
+    ? JSON.parse(readFileSync(options.recordTo, 'utf8'))
+    : [];
+  writeFileSync(options.recordTo, `${JSON.stringify([...runs, run], null, 1)}\n`);
 }

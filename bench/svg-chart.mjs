@@ -1,15 +1,16 @@
 // Draws the charts that README and docs show: plain SVG text, no dependency, legible in light and
 // dark themes (transparent ground, mid-grey text, two hues that differ in lightness too).
 
-const ink = '#6b7280';
-const grid = '#9ca3af55';
-const hues = ['#d97706', '#2563eb', '#059669'];
+export const ink = '#6b7280';
+export const grid = '#9ca3af55';
+export const hues = ['#d97706', '#2563eb', '#059669'];
 const font = 'font-family="system-ui, sans-serif"';
 
 const escapeText = (text) =>
   String(text).replace(/[&<>]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[c]);
 
-function text(x, y, content, options = {}) {
+/** A line of text; `options` are `{ anchor, size, weight, fill }`. */
+export function text(x, y, content, options = {}) {
   const { anchor = 'start', size = 12, weight = 'normal', fill = ink } = options;
   return `<text x="${x}" y="${y}" text-anchor="${anchor}" font-size="${size}" font-weight="${weight}" fill="${fill}" ${font}>${escapeText(content)}</text>`;
 }
@@ -47,7 +48,8 @@ function legend(names, x, y) {
     .join('');
 }
 
-function frame(width, height, title, body) {
+/** The document around a drawing. */
+export function frame(width, height, title, body) {
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escapeText(title)}">` +
     `${text(16, 22, title, { size: 14, weight: 600 })}${body}</svg>\n`
@@ -109,4 +111,31 @@ export function barChart({ title, bars }) {
     );
   });
   return frame(width, height, title, rows.join(''));
+}
+
+/**
+ * A chart of rows with one bar per engine, each with its label beside it.
+ *
+ * @param chart `{ title, names, rows: [{ name, values, labels }] }`; values and labels are one per name
+ * @returns the SVG document
+ */
+export function groupedBarChart({ title, names, rows }) {
+  const [width, barHeight, left, top] = [640, 13, 200, 58];
+  const rowHeight = names.length * (barHeight + 2) + 10;
+  const longest = Math.max(...rows.flatMap(({ values }) => values));
+  const bars = rows.flatMap(({ name, values, labels }, i) => {
+    const rowTop = top + i * rowHeight;
+    const middle = rowTop + (names.length * (barHeight + 2)) / 2 + 4;
+    const drawn = values.map((value, n) => {
+      const y = rowTop + n * (barHeight + 2);
+      const length = Math.max(2, ((width - left - 130) * value) / longest);
+      return (
+        `<rect x="${left}" y="${y}" width="${length.toFixed(1)}" height="${barHeight}" rx="2" fill="${hues[n]}"/>` +
+        text(left + length + 8, y + 10, labels[n], { size: 11 })
+      );
+    });
+    return [text(left - 10, middle, name, { anchor: 'end' }), ...drawn];
+  });
+  const height = top + rows.length * rowHeight;
+  return frame(width, height, title, legend(names, 16, 44) + bars.join(''));
 }

@@ -199,12 +199,15 @@ struct SamplingSlotView {
   const u8* in_prompt;  // [vocab_size] 1 where the prompt has the token; or null
   const i32* bias_ids;  // [num_biases]
   const f32* bias_values;
+  // [ceil(vocab_size / 32)] bit id % 32 of word id / 32: the token may be drawn; or null: all may
+  const u32* token_mask;
   i32 num_biases;
 };
 
 // Draws one token per logit row. Ties go to the lowest id. The generator is counter-based, keyed by
 // (seed, position), so a draw depends on nothing else. A row with a NaN or +inf anywhere sets
-// non_finite and gives token 0.
+// non_finite and gives token 0. Where a slot has a token mask, the row counts as if the logits of
+// all other tokens were -inf, for log-probabilities too; the digest is of the row as it came.
 struct SampleParams {
   const f32* logits;              // [num_rows, vocab_size]; left unchanged
   const SamplingSlotView* slots;  // [num_slots]

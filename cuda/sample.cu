@@ -37,10 +37,23 @@ DEVICE f32 penalised(f32 logit, i32 count, const SamplingParams& p) {
   return logit - (frequency + p.presence_penalty);
 }
 
-// adjusted = logits with bias, then penalties. An id that is biased twice gets both, in any order.
-DEVICE void adjust(const SamplingSlotView& slot, const f32* logits, i32 vocab_size, f32* adjusted) {
-  sample_row::for_each_value(logits, vocab_size, [&](i32 id, f32 logit) { adjusted[id] = logit; });
+// masked = logits, with those of all tokens that the mask forbids at -inf.
+DEVICE void mask(const u32* token_mask, const f32* logits, i32 vocab_size, f32* masked) {
+  sample_row::for_each_value(logits, vocab_size, [&](i32 id, f32 logit) {
+    const bool is_allowed = ((token_mask[id / 32] >> (id % 32)) & 1u) != 0;
+    masked[id] = is_allowed ? logit : -kInfinity;
+  });
   sync_cta();
+}
+
+// adjusted = logits with bias, then penalties; in place where both are one row. An id that is biased
+// twice gets both, in any order.
+DEVICE void adjust(const SamplingSlotView& slot, const f32* logits, i32 vocab_size, f32* adjusted) {
+  if (logits != adjusted) {
+    sample_row::for_each_value(logits, vocab_size,
+                               [&](i32 id, f32 logit) { adjusted[id] = logit; });
+    sync_cta();
+  }
   for (i32 i = i32(threadIdx.x); i < slot.num_biases; i += kThreads) {
     CU_ASSERT(slot.bias_ids[i] >= 0 && slot.bias_ids[i] < vocab_size);
     atomic_add(&adjusted[slot.bias_ids[i]], slot.bias_values[i]);
@@ -114,14 +127,14 @@ DEVICE i32 draw(const Scores& scores, const SamplingParams& p, i32 position, con
   return sample_row::draw_by_id(scores, p.min_p, uniform, memory.walk);
 }
 
-// The token of a row whose logits are finite; -1 when bias and penalties leave nothing finite.
-DEVICE i32 choose_token(const SampleKernelParams& params, i32 row, const Scan& raw,
-                        const Memory& memory) {
+// The token of a row whose masked logits are finite; -1 when bias and penalties leave nothing finite.
+DEVICE i32 choose_token(const SampleKernelParams& params, i32 row, const f32* logits,
+                        const Scan& masked, const Memory& memory) {
   const SampleParams& op = params.op;
   const SamplingSlotView& slot = op.slots[op.row_slots[row]];
   const bool is_greedy = slot.params.temperature <= 0.0f;
-  const f32* values = op.logits + i64(row) * op.vocab_size;
-  Scan scan = raw;
+  const f32* values = logits;
+  Scan scan = masked;
   if (changes_logits(slot)) {
     f32* const adjusted = params.adjusted + row * params.adjusted_pitch;
     adjust(slot, values, op.vocab_size, adjusted);
@@ -135,10 +148,9 @@ DEVICE i32 choose_token(const SampleKernelParams& params, i32 row, const Scan& r
 }
 
 // The `count` largest logits, the lowest id first among equals, and their log-probabilities.
-DEVICE void write_top(const SampleParams& op, i32 row, const Scan& raw, f32 log_sum, i32 count,
-                      const sample_select::Memory& memory) {
-  const f32* const logits = op.logits + i64(row) * op.vocab_size;
-  const Candidates all = {{logits, op.vocab_size, 0.0f, 1.0f}, raw.max, false};
+DEVICE void write_top(const SampleParams& op, i32 row, const f32* logits, f32 max, f32 log_sum,
+                      i32 count, const sample_select::Memory& memory) {
+  const Candidates all = {{logits, op.vocab_size, 0.0f, 1.0f}, max, false};
   bool has_histogram = false;
   const Cut cut = sample_select::find_cut(all, u64(count), false, &has_histogram, memory);
   const u64 last = (u64(cut.key) << 32) | u32(cut.id);
@@ -156,22 +168,21 @@ DEVICE void write_top(const SampleParams& op, i32 row, const Scan& raw, f32 log_
   for (i32 i = 0; i < count; i++) at += memory.list[i] < own ? 1 : 0;
   const i32 id = i32(u32(own));
   op.top_ids[at] = id;
-  op.top_logprobs[at] = (sample_math::flushed(logits[id]) - raw.max) - log_sum;
+  op.top_logprobs[at] = (sample_math::flushed(logits[id]) - max) - log_sum;
 }
 
-// Log-probabilities of the logits as they came.
-DEVICE void write_logprobs(const SampleParams& op, i32 row, const Scan& raw, i32 token,
-                           i32 num_logprobs, const Memory& memory) {
-  const f32* const logits = op.logits + i64(row) * op.vocab_size;
-  const Scores scores = {logits, op.vocab_size, raw.max, 1.0f};
+// The logarithm of the sum of e^(logit - max); and the most likely tokens, where they are wanted.
+// The logits may be changed after it.
+DEVICE f32 write_likely(const SampleParams& op, i32 row, const f32* logits, f32 max,
+                        i32 num_logprobs, const Memory& memory) {
+  const Scores scores = {logits, op.vocab_size, max, 1.0f};
   sample_row::sum_chunks(scores, 0.0f, memory.walk.through);
   const i32 last_chunk = (op.vocab_size - 1) / sample_row::kChunk;
   const f32 log_sum = sample_math::log_of(f32(memory.walk.through[last_chunk]));
-  if (threadIdx.x == 0) {
-    op.sample_logprobs[row] = (sample_math::flushed(logits[token]) - raw.max) - log_sum;
-  }
   const i32 count = min_i32(min_i32(num_logprobs, kMaxTopLogprobs), op.vocab_size);
-  if (count > 0) write_top(op, row, raw, log_sum, count, memory.select);
+  if (count > 0) write_top(op, row, logits, max, log_sum, count, memory.select);
+  sync_cta();
+  return log_sum;
 }
 
 // What a row gives that nothing, or nothing yet, is drawn from.
@@ -196,28 +207,40 @@ DEVICE void sample_row_with(const SampleKernelParams& params, i32 row, const Mem
   clear_outputs(op, row, slot_index < 0 ? -1 : 0, raw.non_finite);
   if (slot_index < 0 || raw.non_finite) return;
 
-  const i32 token = choose_token(params, row, raw, memory);
+  const SamplingSlotView& slot = op.slots[slot_index];
+  const f32* values = logits;
+  Scan scan = raw;
+  if (slot.token_mask != nullptr) {
+    f32* const masked = params.adjusted + row * params.adjusted_pitch;
+    mask(slot.token_mask, logits, op.vocab_size, masked);
+    values = masked;
+    scan = sample_row::scan(values, op.vocab_size, memory.select.list);
+  }
+  // Before the choice, which adds bias and penalties to the masked row.
+  const bool has_logprobs = slot.params.num_logprobs >= 0 && !scan.non_finite;
+  const f32 log_sum =
+      has_logprobs ? write_likely(op, row, values, scan.max, slot.params.num_logprobs, memory) : 0;
+  const i32 token = scan.non_finite ? -1 : choose_token(params, row, values, scan, memory);
   if (token < 0) {
-    if (threadIdx.x == 0) op.non_finite[row] = 1;
+    sync_cta();
+    clear_outputs(op, row, 0, true);
     return;
   }
-  const SamplingSlotView& slot = op.slots[slot_index];
-  if (threadIdx.x == 0) {
-    op.samples[row] = token;
-    if (slot.output_counts != nullptr) slot.output_counts[token] += 1;
-  }
-  if (slot.params.num_logprobs < 0) return;
-  write_logprobs(op, row, raw, token, slot.params.num_logprobs, memory);
+  if (threadIdx.x != 0) return;
+  op.samples[row] = token;
+  if (slot.output_counts != nullptr) slot.output_counts[token] += 1;
+  if (!has_logprobs) return;
+  op.sample_logprobs[row] = (sample_math::flushed(logits[token]) - scan.max) - log_sum;
 }
 
-// Draws one token per row: bias, penalties, temperature, top-k and min-p, top-p, draw; then counts
-// the token and gives log-probabilities of the logits as they came.
+// Draws one token per row: mask, bias, penalties, temperature, top-k and min-p, top-p, draw; then
+// counts the token and gives log-probabilities of the masked logits.
 //
 // Shapes   as in SampleParams; rows start where they start, aligned or not
 // Grid     one CTA of kSampleThreads per row
 // Needs    vocab_size <= kMaxSampleVocab; no slot twice where it has counts
 // Moves    a row is read once when greedy; 3 times to draw, 5 to 8 times with top-k or top-p: from
-//          L2, where a row of 128 k logits stays
+//          L2, where a row of 128 k logits stays; with a mask 2 times more, and written once
 // Order    weights in order of ids: chunks of 1,024 in 16 lanes, a tree, chunks in order, in f64;
 //          in order of scores: whole multiples of 2^-44, which have no order. Nothing depends on
 //          the row, the batch or the slot

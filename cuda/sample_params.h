@@ -5,7 +5,7 @@
 
 struct SampleKernelParams {
   SampleParams op;
-  f32* adjusted;       // [num_rows, adjusted_pitch] scratch: rows after bias and penalties
+  f32* adjusted;       // [num_rows, adjusted_pitch] scratch: rows after mask, bias, penalties
   i64 adjusted_pitch;  // elements, a multiple of 4
 };
 

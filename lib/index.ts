@@ -1,5 +1,5 @@
 /** The face of the package: load a model, chat with it, see what the cache saved. */
-export type { EngineStats, TokenLogprobs } from './engine/index.js';
+export type { ChromeTrace, EngineStats, TokenLogprobs, TraceEvent } from './engine/index.js';
 export {
   EngineError,
   type ErrorCode,
@@ -9,6 +9,7 @@ export {
   PinBudgetError,
   QueueFullError,
 } from './errors.js';
+export type { DownloadProgress } from './hub/index.js';
 export {
   BlockAllocator,
   type CacheStats,
@@ -16,4 +17,5 @@ export {
   PrefixCache,
 } from './kv/index.js';
 export * from './llm/index.js';
+export type { LoadProgress } from './model/index.js';
 export type { ChatMessage, ChatRole, ChatTool, TextPart, ToolCall } from './text/index.js';

@@ -7,17 +7,24 @@ const floors: Record<string, readonly string[]> = {
   errors: [],
   device: ['errors'],
   kv: ['errors'],
-  text: ['errors'],
-  model: ['device', 'errors'],
-  engine: ['model', 'kv', 'text', 'device', 'errors'],
-  llm: ['engine', 'model', 'kv', 'text', 'device', 'errors'],
-  index: ['llm', 'engine', 'model', 'kv', 'text', 'device', 'errors'],
+  gguf: ['errors'],
+  text: ['gguf', 'errors'],
+  grammar: ['text', 'errors'],
+  model: ['device', 'gguf', 'errors'],
+  engine: ['model', 'kv', 'text', 'grammar', 'device', 'errors'],
+  hub: ['errors'],
+  llm: ['hub', 'engine', 'model', 'kv', 'text', 'grammar', 'device', 'errors'],
+  cli: ['llm', 'text', 'errors'],
+  index: ['hub', 'llm', 'engine', 'model', 'kv', 'text', 'grammar', 'device', 'errors'],
 };
 
 /** Packages that a folder may import beside node:*; kv/ is pure bookkeeping. */
 const packages: Record<string, readonly string[]> = {
   device: ['node-gyp-build'],
   text: ['tokenizers', '@huggingface/jinja'],
+  grammar: ['@mlc-ai/web-xgrammar'],
+  hub: ['@huggingface/hub'],
+  cli: ['commander'],
 };
 
 /** What C++ files of a folder may include with quotes, beside files of their own folder. */

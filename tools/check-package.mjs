@@ -14,8 +14,8 @@ const nodes = [process.execPath, ...(process.env.PA_NODES ?? '').split(':').filt
 let numPassed = 0;
 let numFailed = 0;
 
-function run(command, args, cwd) {
-  const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8' });
+function run(command, args, cwd, input = '') {
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd, input, encoding: 'utf8' });
   return { status, text: `${stdout}${stderr}` };
 }
 
@@ -81,6 +81,19 @@ try {
     refusal(`const llm = await load(); await llm.close(); await llm.generate('hello');`),
     ['ERR_CLOSED'],
   );
+  const cli = (args, input) =>
+    run('npx', ['--no-install', 'paged-attention', ...args], folder, input);
+  check(
+    'paged-attention chat',
+    cli(['chat', 'recall'], 'Omar lives in Lisbon. Where does Omar live?'),
+    (status, text) => status === 0 && text.includes('Lisbon'),
+  );
+  check('paged-attention inspect', cli(['inspect', 'recall', '--json']), (status, text) => {
+    return status === 0 && text.includes('"numParameters": 2689280');
+  });
+  check('paged-attention without a model', cli(['inspect', './nowhere']), (status, text) => {
+    return status === 1 && text.includes('ERR_MODEL_NOT_FOUND');
+  });
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Builds and runs the native tests under AddressSanitizer with UndefinedBehaviorSanitizer, and under
-# ThreadSanitizer, in build/asan and build/tsan.
+# ThreadSanitizer, in build/asan and build/tsan; then 200 random commands on the engine, through Node and
+# the whole addon, under the first two, in build/addon-asan.
 #
-#   tools/sanitize.sh [asan|tsan]      both without an argument
+#   tools/sanitize.sh [asan|tsan|node]      all without an argument
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 
@@ -14,17 +15,32 @@ run_variant() {
   "$folder/native_tests"
 }
 
+# Node is not instrumented: the sanitizer's library is loaded before it, and its leaks are not ours.
+run_node() {
+  folder=$root/build/addon-asan
+  cmake -S "$root" -B "$folder" -DPA_SANITIZE=address,undefined -DCMAKE_JS_LIB= \
+    -DCMAKE_JS_INC="$root/node_modules/node-api-headers/include" \
+    -DCMAKE_LIBRARY_OUTPUT_DIRECTORY="$folder/build/Release" >/dev/null
+  cmake --build "$folder" -j2
+  echo "random commands on the engine under address,undefined"
+  cxx=${CXX:-c++}
+  LD_PRELOAD="$($cxx -print-file-name=libasan.so) $($cxx -print-file-name=libstdc++.so.6)" \
+    ASAN_OPTIONS=detect_leaks=0 PAGED_ATTENTION_PREBUILD="$folder" PA_COMMANDS=200 \
+    node "$root/test/small-runner/run.mjs" --timeout-factor 10 "$root/test/engine/commands.test.ts"
+}
+
 export UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS=halt_on_error=1
 case ${1:-all} in
   asan) run_variant asan address,undefined ;;
   tsan) run_variant tsan thread ;;
+  node) run_node ;;
   all)
     run_variant asan address,undefined
     run_variant tsan thread
     ;;
   *)
-    echo "usage: tools/sanitize.sh [asan|tsan]" >&2
+    echo "usage: tools/sanitize.sh [asan|tsan|node]" >&2
     exit 2
     ;;
 esac

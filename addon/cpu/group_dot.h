@@ -4,13 +4,15 @@
 //
 // The bytes of a weight are q + zero_point, unsigned, as vpdpbusd takes them; what that adds to a
 // group's sum, zero_point * sum of x's q, is taken off by starting there (RowGroup::start).
+// Every instruction set finds the same integers, so the same bits.
 
 #include "quantized.h"
 #include "simd.h"
 
 namespace cpu::PA_ISA {
 
-// Accumulators of both kinds, f32 and i32, and a few operands fit the registers.
+// Integer accumulators and a few operands fit the registers; the f32 ones are touched once a group,
+// so on AVX2 they may stand on the stack.
 #if defined(PA_SMALL_CODE)
 constexpr i32 kMaxGroupRows = 2;
 constexpr i32 max_group_vectors(i32) { return 2; }
@@ -18,7 +20,7 @@ constexpr i32 max_group_vectors(i32) { return 2; }
 constexpr i32 kMaxGroupRows = 6;
 constexpr i32 max_group_vectors(i32 num_rows) { return num_rows > 1 && num_rows <= 3 ? 4 : 2; }
 #elif PA_ISA_LEVEL == 1
-constexpr i32 kMaxGroupRows = 2;
+constexpr i32 kMaxGroupRows = 4;
 constexpr i32 max_group_vectors(i32 num_rows) { return num_rows == 1 ? 2 : 1; }
 #else
 constexpr i32 kMaxGroupRows = 2;
@@ -27,10 +29,13 @@ constexpr i32 max_group_vectors(i32) { return 1; }
 
 // A row's group of 32 elements of x, quantised; [group][row] in a tile.
 struct RowGroup {
-#if PA_ISA_LEVEL >= 3
+#if PA_ISA_LEVEL >= 1
   i32 quads[kQuadsPerGroup];  // four i8
 #else
   i32 quads[kQuadsPerGroup][2];  // elements 0 and 2 of a quad as two i16, then 1 and 3
+#endif
+#if PA_ISA_LEVEL == 1 || PA_ISA_LEVEL == 2
+  i32 magnitudes[kQuadsPerGroup];  // of the quads' elements, four u8
 #endif
   f32 scale;
   i32 start;  // -zero_point * sum of the elements
@@ -38,7 +43,7 @@ struct RowGroup {
 
 // The 32 elements, each in [-127, 127].
 PA_INLINE void set_elements(RowGroup* group, VecI low, VecI high) {
-#if PA_ISA_LEVEL >= 3
+#if PA_ISA_LEVEL >= 1
   store_low_bytes(group->quads, low);
   store_low_bytes(group->quads + kQuadsPerGroup / 2, high);
 #else
@@ -51,33 +56,84 @@ PA_INLINE void set_elements(RowGroup* group, VecI low, VecI high) {
     group->quads[quad][1] = i32(u32(four[1] & 0xffff) | u32(four[3]) << 16);
   }
 #endif
+#if PA_ISA_LEVEL == 1 || PA_ISA_LEVEL == 2
+  store_low_bytes(group->magnitudes, max(low, broadcast_int(0) - low));
+  store_low_bytes(group->magnitudes + kQuadsPerGroup / 2, max(high, broadcast_int(0) - high));
+#endif
 }
 
-// 16 outputs times four inputs, and their product with a row's quad.
+// The sums of 16 outputs over a group, by how the instruction set multiplies bytes. Each has
+//
+//   Weights, as_weights     four weights of each output, as many rows multiply them
+//   Sum, first, add, last   the sum before a row's first quad, with one more, and at the end
 #if PA_ISA_LEVEL >= 3
-struct QuadWeights {
-  VecI bytes;
+// Four products a lane in one instruction, of unsigned weights.
+struct QuadSums {
+  typedef VecI Weights;
+  typedef VecI Sum;
+  static PA_INLINE Weights as_weights(VecI bytes) { return bytes; }
+  static PA_INLINE Sum first(const RowGroup& x) { return broadcast_int(x.start); }
+  static PA_INLINE Sum add(Sum sum, Weights w, const RowGroup& x, i32 quad) {
+    return dot_quads(sum, w, broadcast_int(x.quads[quad]));
+  }
+  static PA_INLINE VecI last(Sum sum, const RowGroup&) { return sum; }
 };
-PA_INLINE QuadWeights as_quads(VecI bytes) { return {bytes}; }
-PA_INLINE VecI add_quad(VecI sum, const QuadWeights& w, const RowGroup& x, i32 quad) {
-  return dot_quads(sum, w.bytes, broadcast_int(x.quads[quad]));
-}
+typedef QuadSums Int8Sums;
+typedef QuadSums Int4Sums;
+#elif PA_ISA_LEVEL >= 1
+// Two products of a lane make an i16, of one unsigned and one signed operand. Those are |x| and the
+// weight with the sign of x: at most 2 * 127 * 127 = 32,258, which an i16 holds.
+struct Int8Sums {
+  typedef VecI Weights;
+  typedef VecI Sum;
+  static PA_INLINE Weights as_weights(VecI bytes) { return bytes ^ broadcast_int(i32(0x80808080)); }
+  static PA_INLINE Sum first(const RowGroup&) { return broadcast_int(0); }
+  static PA_INLINE Sum add(Sum sum, Weights w, const RowGroup& x, i32 quad) {
+    const VecI signed_weights = with_sign_of(w, broadcast_int(x.quads[quad]));
+    const VecI pairs = byte_pair_products(broadcast_int(x.magnitudes[quad]), signed_weights);
+    return finished(add_pair_products(sum, pairs, broadcast_int(0x00010001)));
+  }
+  static PA_INLINE VecI last(Sum sum, const RowGroup&) { return sum; }
+};
+
+// Unsigned weights of at most 15: a whole group's pairs fit an i16, 8 * 2 * 15 * 127 = 30,480.
+struct Int4Sums {
+  typedef VecI Weights;
+  typedef VecI Sum;
+  static PA_INLINE Weights as_weights(VecI bytes) { return bytes; }
+  static PA_INLINE Sum first(const RowGroup&) { return broadcast_int(0); }
+  static PA_INLINE Sum add(Sum sum, Weights w, const RowGroup& x, i32 quad) {
+    return finished(add_halves(sum, byte_pair_products(w, broadcast_int(x.quads[quad]))));
+  }
+  static PA_INLINE VecI last(Sum sum, const RowGroup& x) {
+    return add_pair_products(broadcast_int(x.start), sum, broadcast_int(0x00010001));
+  }
+};
 #else
-struct QuadWeights {
-  VecI even, odd;  // as two i16 each
+// Bytes widened to i16, of which two products make an i32.
+struct WideSums {
+  struct Weights {
+    VecI even, odd;  // as two i16 each
+  };
+  typedef VecI Sum;
+  static PA_INLINE Weights as_weights(VecI bytes) {
+    const VecI mask = broadcast_int(0x00ff00ff);
+    return {bytes & mask, shift_right<8>(bytes) & mask};
+  }
+  static PA_INLINE Sum first(const RowGroup& x) { return broadcast_int(x.start); }
+  static PA_INLINE Sum add(Sum sum, const Weights& w, const RowGroup& x, i32 quad) {
+    sum = add_pair_products(sum, w.even, broadcast_int(x.quads[quad][0]));
+    return add_pair_products(sum, w.odd, broadcast_int(x.quads[quad][1]));
+  }
+  static PA_INLINE VecI last(Sum sum, const RowGroup&) { return sum; }
 };
-PA_INLINE QuadWeights as_quads(VecI bytes) {
-  const VecI mask = broadcast_int(0x00ff00ff);
-  return {bytes & mask, shift_right<8>(bytes) & mask};
-}
-PA_INLINE VecI add_quad(VecI sum, const QuadWeights& w, const RowGroup& x, i32 quad) {
-  sum = add_pair_products(sum, w.even, broadcast_int(x.quads[quad][0]));
-  return add_pair_products(sum, w.odd, broadcast_int(x.quads[quad][1]));
-}
+typedef WideSums Int8Sums;
+typedef WideSums Int4Sums;
 #endif
 
 struct Int8Groups {
   static constexpr DType kDType = kInt8;
+  typedef Int8Sums Sums;
 
   template <int kQuad>
   static PA_INLINE VecI load_quad(const u8* w) {
@@ -87,6 +143,7 @@ struct Int8Groups {
 
 struct Int4Groups {
   static constexpr DType kDType = kInt4;
+  typedef Int4Sums Sums;
 
   template <int kQuad>
   static PA_INLINE VecI load_quad(const u8* w) {
@@ -108,18 +165,19 @@ struct GroupProduct {
 };
 
 template <class Format, int kQuad, int kRows, int kVectors>
-PA_INLINE void add_quads(VecI (&sums)[kRows][kVectors], const RowGroup* x,
+PA_INLINE void add_quads(typename Format::Sums::Sum (&sums)[kRows][kVectors], const RowGroup* x,
                          const u8* const (&w)[kVectors]) {
   if constexpr (kQuad < kQuadsPerGroup) {
-    QuadWeights weights[kVectors];
+    typedef typename Format::Sums Sums;
+    typename Sums::Weights weights[kVectors];
     for (int v = 0; v < kVectors; ++v) {
-      weights[v] = as_quads(Format::template load_quad<kQuad>(w[v]));
+      weights[v] = Sums::as_weights(Format::template load_quad<kQuad>(w[v]));
     }
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) {
-        sums[r][v] = add_quad(sums[r][v], weights[v], x[r], kQuad);
+        sums[r][v] = Sums::add(sums[r][v], weights[v], x[r], kQuad);
       }
     }
     add_quads<Format, kQuad + 1>(sums, x, w);
@@ -128,6 +186,7 @@ PA_INLINE void add_quads(VecI (&sums)[kRows][kVectors], const RowGroup* x,
 
 template <class Format, int kRows, int kVectors>
 void multiply_groups(const GroupProduct& product, i32 first_vector) {
+  typedef typename Format::Sums Sums;
   Vec acc[kRows][kVectors];
   for (int r = 0; r < kRows; ++r) {
     for (int v = 0; v < kVectors; ++v) acc[r][v] = zero();
@@ -143,11 +202,11 @@ void multiply_groups(const GroupProduct& product, i32 first_vector) {
 
   const RowGroup* x = product.x;
   for (i32 g = 0; g < product.num_groups; ++g, x += kRows) {
-    VecI sums[kRows][kVectors];
+    typename Sums::Sum sums[kRows][kVectors];
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) sums[r][v] = broadcast_int(x[r].start);
+      for (int v = 0; v < kVectors; ++v) sums[r][v] = Sums::first(x[r]);
     }
     add_quads<Format, 0>(sums, x, w);
     Vec scale[kVectors];
@@ -161,7 +220,8 @@ void multiply_groups(const GroupProduct& product, i32 first_vector) {
       const Vec x_scale = broadcast(x[r].scale);
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) {
-        acc[r][v] = fma(to_float(sums[r][v]), scale[v] * x_scale, acc[r][v]);
+        const VecI sum = Sums::last(sums[r][v], x[r]);
+        acc[r][v] = fma(to_float(sum), scale[v] * x_scale, acc[r][v]);
       }
     }
   }

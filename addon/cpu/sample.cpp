@@ -138,10 +138,9 @@ i32 draw(const Kernels& kernels, const SamplingParams& p, i32 count, f32 max, u3
   return pick_among(scratch->candidates, scratch->weights.data(), uniform * kept);
 }
 
-void write_logprobs(const Kernels& kernels, const SampleParams& params, i32 row, f32 max,
-                    i32 num_logprobs, SampleScratch* scratch) {
+void write_logprobs(const Kernels& kernels, const SampleParams& params, i32 row, const f32* logits,
+                    f32 max, i32 num_logprobs, SampleScratch* scratch) {
   const i32 count = params.vocab_size;
-  const f32* logits = params.logits + i64(row) * count;
   kernels.exp_logits(logits, count, max, scratch->weights.data(), scratch->chunk_sums.data());
   const f32 log_sum = kernels.log(f32(sum_of(scratch->chunk_sums, count)));
   params.sample_logprobs[row] = (logits[params.samples[row]] - max) - log_sum;
@@ -164,12 +163,25 @@ void clear_outputs(const SampleParams& params, i32 row, i32 sample) {
   }
 }
 
-// The token of a row whose raw logits are finite with maximum `max`; -1 when bias and penalties
+// The row with the logits of all tokens that the mask forbids at -inf.
+const f32* mask_logits(const u32* token_mask, const f32* logits, i32 vocab_size,
+                       SampleScratch* scratch) {
+  scratch->masked.resize(size_t(vocab_size));
+  for (i32 first = 0; first < vocab_size; first += 32) {
+    const u32 word = token_mask[first / 32];
+    const i32 end = std::min(vocab_size, first + 32);
+    for (i32 id = first; id < end; ++id) {
+      scratch->masked[size_t(id)] = ((word >> (id - first)) & 1u) != 0 ? logits[id] : -INFINITY;
+    }
+  }
+  return scratch->masked.data();
+}
+
+// The token of a row whose masked logits are finite with maximum `max`; -1 when bias and penalties
 // leave nothing finite to choose.
-i32 choose_token(const Kernels& kernels, const SampleParams& params, i32 row, f32 max,
-                 SampleScratch* scratch) {
+i32 choose_token(const Kernels& kernels, const SampleParams& params, i32 row, const f32* logits,
+                 f32 max, SampleScratch* scratch) {
   const i32 count = params.vocab_size;
-  const f32* logits = params.logits + i64(row) * count;
   const SamplingSlotView& slot = params.slots[params.row_slots[row]];
   const bool greedy = slot.params.temperature <= 0.0f;
   if (greedy && !changes_logits(slot)) return first_id_of(logits, count, max);
@@ -209,16 +221,21 @@ void sample_row(const Kernels& kernels, const SampleParams& params, i32 row,
   clear_outputs(params, row, slot_index < 0 ? -1 : 0);
   if (slot_index < 0 || non_finite) return;
 
-  const i32 token = choose_token(kernels, params, row, scan.max, scratch);
+  const SamplingSlotView& slot = params.slots[slot_index];
+  f32 max = scan.max;
+  if (slot.token_mask != nullptr) {
+    logits = mask_logits(slot.token_mask, logits, count, scratch);
+    max = kernels.scan_logits(logits, count).max;
+  }
+  const i32 token = std::isinf(max) ? -1 : choose_token(kernels, params, row, logits, max, scratch);
   if (token < 0) {
     params.non_finite[row] = 1;
     return;
   }
   params.samples[row] = token;
-  const SamplingSlotView& slot = params.slots[slot_index];
   if (slot.output_counts != nullptr) slot.output_counts[token] += 1;
   if (slot.params.num_logprobs >= 0) {
-    write_logprobs(kernels, params, row, scan.max, slot.params.num_logprobs, scratch);
+    write_logprobs(kernels, params, row, logits, max, slot.params.num_logprobs, scratch);
   }
 }
 

@@ -93,6 +93,26 @@ PA_INLINE VecI add_pair_products(VecI acc, VecI a, VecI b) {
           _mm256_add_epi32(acc.high, _mm256_madd_epi16(a.high, b.high))};
 }
 
+// Sums of the products of neighbouring bytes as i16; those of `a` are unsigned, those of `b` signed.
+// The sums must fit, or they saturate.
+PA_INLINE VecI byte_pair_products(VecI a, VecI b) {
+  return {_mm256_maddubs_epi16(a.low, b.low), _mm256_maddubs_epi16(a.high, b.high)};
+}
+// Of i16.
+PA_INLINE VecI add_halves(VecI a, VecI b) {
+  return {_mm256_add_epi16(a.low, b.low), _mm256_add_epi16(a.high, b.high)};
+}
+// The bytes of `a`, negated where those of `b` are negative; anything where those are 0.
+PA_INLINE VecI with_sign_of(VecI a, VecI b) {
+  return {_mm256_sign_epi8(a.low, b.low), _mm256_sign_epi8(a.high, b.high)};
+}
+// The same value, finished before what follows: GCC 12 turns a chain of integer sums into a tree, whose
+// leaves no register file holds.
+PA_INLINE VecI finished(VecI a) {
+  asm("" : "+x"(a.low), "+x"(a.high));
+  return a;
+}
+
 PA_INLINE Vec fma(Vec a, Vec b, Vec c) {
   return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
 }

@@ -53,6 +53,16 @@ PA_INLINE Vec to_float(VecI a) { return {_mm512_cvtepi32_ps(a.v)}; }
 PA_INLINE VecI add_pair_products(VecI acc, VecI a, VecI b) {
   return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(a.v, b.v))};
 }
+// As in simd_avx2.h.
+PA_INLINE VecI byte_pair_products(VecI a, VecI b) { return {_mm512_maddubs_epi16(a.v, b.v)}; }
+PA_INLINE VecI add_halves(VecI a, VecI b) { return {_mm512_add_epi16(a.v, b.v)}; }
+PA_INLINE VecI with_sign_of(VecI a, VecI b) {
+  return {_mm512_mask_sub_epi8(a.v, _mm512_movepi8_mask(b.v), _mm512_setzero_si512(), a.v)};
+}
+PA_INLINE VecI finished(VecI a) {
+  asm("" : "+v"(a.v));
+  return a;
+}
 
 PA_INLINE Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 PA_INLINE Vec fnma(Vec a, Vec b, Vec c) { return {_mm512_fnmadd_ps(a.v, b.v, c.v)}; }

@@ -1,9 +1,11 @@
 #include "weight_pack.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "quantized.h"
 #include "scalar_convert.h"
+#include "stored_rows.h"
 
 namespace cpu {
 namespace {
@@ -78,12 +80,24 @@ const u8* find_row(const WeightPart* parts, int num_parts, i32 in_dim, i32 outpu
   for (int i = 0; i < num_parts; ++i) {
     if (output < parts[i].out_dim) {
       *source = parts[i].source_dtype;
-      return static_cast<const u8*>(parts[i].data) +
-             i64(output) * in_dim * elem_bytes(parts[i].source_dtype);
+      return stored_row(parts[i], in_dim, output);
     }
     output -= parts[i].out_dim;
   }
   return nullptr;
+}
+
+// Replaces rows of blocks by floats in `widened`, [kPanelOutputs, in_dim], which lives as long as the
+// panel is packed. Values of blocks that llama.cpp wrote quantise to the same blocks again.
+void widen_rows(PanelRows& rows, i32 in_dim, std::vector<f32>& widened) {
+  for (i32 lane = 0; lane < kPanelOutputs; ++lane) {
+    if (rows.row[lane] == nullptr || !is_quantized(rows.source[lane])) continue;
+    widened.resize(size_t(kPanelOutputs) * size_t(in_dim));
+    f32* floats = widened.data() + i64(lane) * in_dim;
+    widen_blocks(rows.row[lane], rows.source[lane], in_dim, floats);
+    rows.row[lane] = reinterpret_cast<const u8*>(floats);
+    rows.source[lane] = kF32;
+  }
 }
 
 }  // namespace
@@ -106,6 +120,8 @@ void pack_panel(const Kernels& kernels, void* destination, DType dtype, i32 in_d
     rows.row[lane] = find_row(parts, num_parts, in_dim, output, &rows.source[lane]);
     whole_pairs = whole_pairs && rows.row[lane] != nullptr && rows.source[lane] == dtype;
   }
+  std::vector<f32> widened;
+  widen_rows(rows, in_dim, widened);
   if (is_quantized(dtype)) return kernels.quantize_panel(to, dtype, in_dim, rows);
   if (whole_pairs) return copy_pair_lanes(to, rows.row, in_dim);
 

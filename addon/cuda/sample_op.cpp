@@ -1,6 +1,6 @@
 // cuda/sample.cu      sample, sample_digest
 //
-// Draws one token per logit row. The scratch rows hold logits after bias and penalties: one per row
+// Draws one token per logit row. The scratch rows hold logits after mask, bias and penalties: one per row
 // of the call, since which rows need one is known on the device only.
 
 #include <string>

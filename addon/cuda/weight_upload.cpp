@@ -1,6 +1,7 @@
 #include "weight_upload.h"
 
 #include <cstring>
+#include <vector>
 
 #include "../../cuda/matmul_params.h"
 #include "../float_types.h"
@@ -47,11 +48,16 @@ Status upload_weight(Staging& staging, void* destination, DType dtype, i32 in_di
   u8* to = static_cast<u8*>(destination);
   for (int i = 0; i < num_parts; i++) {
     const WeightPart& part = parts[i];
-    const size_t row_bytes = size_t(in_dim) * dtype_bytes(part.source_dtype);
+    const bool is_blocks = cpu::is_quantized(part.source_dtype);
+    std::vector<f32> widened(is_blocks ? size_t(in_dim) : 0);
     const auto fill = [&](u8* into, size_t offset, size_t bytes) {
-      const u8* row = static_cast<const u8*>(part.data) + offset / pitch * row_bytes;
-      for (u8* end = into + bytes; into < end; into += pitch, row += row_bytes) {
-        convert_row(into, dtype, row, part.source_dtype, in_dim);
+      i32 output = i32(offset / pitch);
+      for (u8* end = into + bytes; into < end; into += pitch, output++) {
+        const u8* row = cpu::stored_row(part, in_dim, output);
+        if (is_blocks) cpu::widen_blocks(row, part.source_dtype, in_dim, widened.data());
+        const u8* floats = reinterpret_cast<const u8*>(widened.data());
+        convert_row(into, dtype, is_blocks ? floats : row, is_blocks ? kF32 : part.source_dtype,
+                    in_dim);
       }
     };
     const size_t bytes = weight_bytes(part.out_dim, in_dim);

@@ -68,7 +68,7 @@ export function compareFirstSteps(ours, peers) {
 }
 
 /** Both compute the same: proven before anything is timed. Warms both. */
-async function checkFirstStep(ours, peer) {
+export async function checkFirstStep(ours, peer) {
   const prompt = { promptLen: 64, seed: 7 };
   const step = await ours.call('firstStep', prompt);
   if (peer === undefined) return undefined;

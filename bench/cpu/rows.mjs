@@ -11,12 +11,12 @@ const numTimedTokens = 64;
 
 const percent = (fraction) => `${Math.round(fraction * 100)} %`;
 
-function atLeast(name, value, limit, format = (number) => `${number} ×`) {
+export function atLeast(name, value, limit, format = (number) => `${number} ×`) {
   const isMet = value === undefined ? undefined : value >= limit;
   return { text: `${name}≥ ${format(limit)}`, isMet };
 }
 
-function atMost(value, limit, format) {
+export function atMost(value, limit, format) {
   const isMet = value === undefined ? undefined : value <= limit;
   return { text: `≤ ${format(limit)}`, isMet };
 }

@@ -1,9 +1,9 @@
 // Charts of recorded CPU runs: one setting (model, threads, instruction set) per chart.
 
-import { barChart } from '../svg-chart.mjs';
+import { barChart, groupedBarChart } from '../svg-chart.mjs';
 
-const oursHue = 1;
-const peerHue = 0;
+/** The hue of groupedBarChart's first bar. */
+const oursHue = 0;
 
 /**
  * The last run of each setting.
@@ -41,16 +41,15 @@ const rounded = (value) => value.toFixed(value < 10 ? 1 : 0);
 export function drawPeer(run, setting) {
   const rows = rowsOf(setting).filter(({ ratio, unit }) => ratio !== undefined && unit === 'tok/s');
   if (rows.length === 0) return undefined;
-  const bars = rows.flatMap(({ title, ours, peer, ratio }) => [
-    {
+  return groupedBarChart({
+    title: titleOf('Speed beside the peer', run, setting),
+    names: ['paged-attention', run.peer],
+    rows: rows.map(({ title, ours, peer, ratio }) => ({
       name: title,
-      value: ratio,
-      label: `${ratio.toFixed(2)} ×, ${rounded(ours)} tok/s`,
-      hue: oursHue,
-    },
-    { name: run.peer, value: 1, label: `${rounded(peer)} tok/s`, hue: peerHue },
-  ]);
-  return barChart({ title: titleOf('Speed beside the peer', run, setting), bars });
+      values: [ratio, 1],
+      labels: [`${ratio.toFixed(2)} ×, ${rounded(ours)} tok/s`, `${rounded(peer)} tok/s`],
+    })),
+  });
 }
 
 /** Part of the machine's ceiling that each row reached; undefined where none has one. */
@@ -66,3 +65,18 @@ export function drawCeilings(run, setting) {
   if (bars.length === 0) return undefined;
   return barChart({ title: titleOf('Part of the ceiling reached', run, setting), bars });
 }
+
+/** All charts of one setting: `[{ name, svg }]`, the one beside the peer first. */
+export function drawCharts({ run, setting }) {
+  const { model, threads, isa } = setting;
+  return [
+    ['peer', drawPeer(run, setting)],
+    ['ceilings', drawCeilings(run, setting)],
+  ]
+    .filter(([, svg]) => svg !== undefined)
+    .map(([what, svg]) => ({ name: `cpu-${model}-${threads}-${isa}-${what}.svg`, svg }));
+}
+
+/** Attention alone, of the last run that measured it. */
+export const findAttention = (runs) =>
+  runs.findLast(({ attention }) => attention?.length > 0)?.attention ?? [];

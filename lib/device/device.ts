@@ -16,7 +16,7 @@ import { nativeAddon } from './native.js';
 import { type DeviceOptions, type Isa, openDevice } from './open-device.js';
 import { type Program, recordProgram } from './program.js';
 import type { Recorder } from './recorder.js';
-import { type SamplingSlot, toNativeSlot } from './sampling-slot.js';
+import { checkMask, type SamplingSlot, toNativeSlot } from './sampling-slot.js';
 import { checkStepBuffer, type StepBuffer } from './step-buffer.js';
 import type { RecordLimits } from './step-limits.js';
 import { allocateResult, readResult, type StepResult } from './step-result.js';
@@ -159,6 +159,19 @@ export class Device {
     checkInteger('slot', slot, 0, program.limits.numSamplingSlots - 1);
     const nativeSlot = toNativeSlot('params', params, program.limits.vocabSize);
     this.#context.native.setSamplingSlot(this.#context.handle, program.handle, slot, nativeSlot);
+  }
+
+  /**
+   * Says which tokens `slot` may draw from now on, in order with the steps; `setSamplingSlot` lifts it again. The mask
+   * is copied when it returns.
+   *
+   * @param mask `[ceil(vocabSize / 32)]` bit `id % 32` of word `id / 32`
+   */
+  setSlotMask(program: Program, slot: number, mask: Int32Array): void {
+    this.#context.assertOwns('program', program.context);
+    checkInteger('slot', slot, 0, program.limits.numSamplingSlots - 1);
+    checkMask('mask', mask, program.limits.vocabSize);
+    this.#context.native.setSlotMask(this.#context.handle, program.handle, slot, mask);
   }
 
   /** Host memory for `count` blocks of `kvCache`. */

@@ -45,6 +45,8 @@ export interface NativeWeightPart {
   readonly byteOffset: number;
   readonly dtype: number;
   readonly outDim: number;
+  /** 0: rows are in order. */
+  readonly interleavedHeadDim: number;
 }
 
 /**
@@ -113,6 +115,7 @@ export interface NativeAddon {
     id: number,
   ): void;
   setSamplingSlot(device: NativeDevice, program: NativeProgram, slot: number, o: object): void;
+  setSlotMask(device: NativeDevice, program: NativeProgram, slot: number, mask: Int32Array): void;
   freeProgram(device: NativeDevice, program: NativeProgram): void;
 }
 

@@ -30,6 +30,11 @@ export interface SamplingSlot {
   readonly promptTokens?: Int32Array;
   /** Tokens that were drawn already, as after a preemption; later draws are counted natively. */
   readonly outputTokens?: Int32Array;
+  /**
+   * `[ceil(vocabSize / 32)]` bit `id % 32` of word `id / 32`: the token may be drawn. The row counts as if the logits
+   * of all others were -infinity, for log-probabilities too. Default: every token may.
+   */
+  readonly tokenMask?: Int32Array;
 }
 
 /** A slot as it crosses to the addon. */
@@ -61,10 +66,23 @@ export function toNativeSlot(
   checkBias(`${field}.logitBias`, slot.logitBias, vocabSize);
   checkTokens(`${field}.promptTokens`, slot.promptTokens, vocabSize);
   checkTokens(`${field}.outputTokens`, slot.outputTokens, vocabSize);
+  if (slot.tokenMask !== undefined) checkMask(`${field}.tokenMask`, slot.tokenMask, vocabSize);
 
   const hasPenalties =
     repetition !== 1 || slot.presencePenalty !== 0 || slot.frequencyPenalty !== 0;
   return { ...slot, hasPenalties };
+}
+
+/**
+ * Refuses a token mask that is not as long as the vocabulary.
+ *
+ * @throws {InvalidArgumentError} `ERR_SHAPE_MISMATCH`
+ */
+export function checkMask(field: string, mask: Int32Array, vocabSize: number): void {
+  const numWords = Math.ceil(vocabSize / 32);
+  if (mask.length === numWords) return;
+  const limit = `${numWords}, a bit for each of ${vocabSize} tokens`;
+  throw new InvalidArgumentError(`${field}.length`, mask.length, limit, 'ERR_SHAPE_MISMATCH');
 }
 
 function checkSeed(field: string, seed: bigint): void {

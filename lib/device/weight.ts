@@ -9,13 +9,29 @@ import { Tensor } from './tensor.js';
 
 const weightDtypes: readonly string[] = ['f32', 'f16', 'bf16', 'int8', 'int4'];
 
-/** Rows of a weight as they are stored: row-major `[outDim, inDim]` of `dtype` at `byteOffset`. */
+/**
+ * Rows of a weight as they are stored: row-major `[outDim, inDim]` of `dtype` at `byteOffset`.
+ *
+ * `int8` and `int4` are the blocks of llama.cpp's Q8_0 and Q4_0: 32 inputs and their f16 scale in 34 or 18 bytes.
+ */
 export interface WeightPart {
   readonly source: MappedFile | Tensor;
   readonly byteOffset: number;
-  readonly dtype: DType;
+  readonly dtype: DType | WeightDType;
   readonly outDim: number;
+  /** The two halves of each head of so many rows are stored as neighbours, as GGUF does; default: rows are in order. */
+  readonly interleavedHeadDim?: number;
 }
+
+/** Bytes of a stored row of `inDim` elements. */
+export function storedRowBytes(dtype: DType | WeightDType, inDim: number): number {
+  if (dtype === 'int8') return (inDim / blockElements) * 34;
+  if (dtype === 'int4') return (inDim / blockElements) * 18;
+  return inDim * dtypeBytes[dtype];
+}
+
+/** Elements that share a scale. */
+const blockElements = 32;
 
 /** What `device.loadWeight()` takes. */
 export interface WeightOptions {
@@ -69,6 +85,7 @@ export async function loadWeight(context: DeviceContext, options: WeightOptions)
     byteOffset: part.byteOffset,
     dtype: dtypeCodes[part.dtype],
     outDim: part.outDim,
+    interleavedHeadDim: part.interleavedHeadDim ?? 0,
   }));
   let loaded: { weight: NativeBuffer; byteLength: number } | undefined;
   await context.completions.run((id) => {
@@ -113,10 +130,23 @@ export async function loadTensor(
 
 function checkPart(field: string, part: WeightPart, inDim: number, context: DeviceContext): void {
   checkInteger(`${field}.outDim`, part.outDim, 1, maxExtent);
-  checkFloat(`${field}.dtype`, part.dtype);
+  checkStored(field, part, inDim);
   if (part.source instanceof Tensor) context.assertOwns(`${field}.source`, part.source.context);
-  const byteLength = part.outDim * inDim * dtypeBytes[part.dtype];
+  const byteLength = part.outDim * storedRowBytes(part.dtype, inDim);
   checkRange(`${field}.source`, part.source, part.byteOffset, byteLength);
+}
+
+function checkStored(field: string, part: WeightPart, inDim: number): void {
+  const { dtype, outDim, interleavedHeadDim = 0 } = part;
+  if (dtype !== 'int8' && dtype !== 'int4') checkFloat(`${field}.dtype`, dtype);
+  else if (inDim % blockElements !== 0) {
+    throw new InvalidArgumentError('inDim', inDim, `a multiple of ${blockElements} for ${dtype}`);
+  }
+  if (interleavedHeadDim === 0) return;
+  checkInteger(`${field}.interleavedHeadDim`, interleavedHeadDim, 2, outDim);
+  if (interleavedHeadDim % 2 === 0 && outDim % interleavedHeadDim === 0) return;
+  const limit = `even and a divisor of ${outDim}`;
+  throw new InvalidArgumentError(`${field}.interleavedHeadDim`, interleavedHeadDim, limit);
 }
 
 function checkFloat(field: string, dtype: DType): void {

@@ -60,6 +60,10 @@ export class DeviceExecutor implements Executor {
     this.#device.setSamplingSlot(this.#program, slot, { ...slotParams, numLogprobs });
   }
 
+  setSlotMask(slot: number, mask: Int32Array): void {
+    this.#device.setSlotMask(this.#program, slot, mask);
+  }
+
   /** Frees program and KV cache behind the submitted steps. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();

@@ -12,12 +12,15 @@ import type { EngineCoreOptions, EngineStats, PrefixTarget } from './engine-opti
 import { failureOf } from './failure.js';
 import { checkInvariants } from './invariants.js';
 import { Lifecycle } from './lifecycle.js';
+import { MaskDesk } from './mask-desk.js';
 import type { ForkMessage, StepOutput, SubmitMessage } from './messages.js';
 import { Outbox } from './outbox.js';
 import { PrefixHandles } from './prefix-handles.js';
 import { Scheduler } from './scheduler.js';
 import type { RequestOptions, Sequence } from './sequence.js';
 import { StepLoop } from './step-loop.js';
+import { TraceRecorder } from './trace.js';
+import type { ChromeTrace } from './trace-ring.js';
 import { checkInteger, checkRequest, checkSampling, extraKeysOf } from './validation.js';
 
 /**
@@ -37,6 +40,7 @@ export class EngineCore {
   readonly #loop: StepLoop;
   readonly #outbox = new Outbox();
   readonly #maxSeqs: number;
+  readonly #trace: TraceRecorder | undefined;
   #closing: Promise<void> | undefined;
 
   /** @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` for an option outside its range */
@@ -50,6 +54,10 @@ export class EngineCore {
     checkInteger('maxTokensPerStep', maxTokensPerStep, this.#maxSeqs, limits.maxTokens);
     const maxChunkTokens = options.maxChunkTokens ?? maxTokensPerStep;
     checkInteger('maxChunkTokens', maxChunkTokens, 1, Number.MAX_SAFE_INTEGER);
+    const { maxTraceEvents = 0 } = options;
+    checkInteger('maxTraceEvents', maxTraceEvents, 0, Number.MAX_SAFE_INTEGER);
+    if (maxTraceEvents > 0) this.#trace = new TraceRecorder({ maxEvents: maxTraceEvents, clock });
+    const trace = this.#trace;
     const allocator = new BlockAllocator(kv);
     this.#cache = new PrefixCache({ ...kv, allocator, clock });
     const costs = new StepCostModel();
@@ -62,11 +70,13 @@ export class EngineCore {
       maxStepMs: options.maxStepMs ?? 100,
       maxPrefillStepMs: options.maxPrefillStepMs ?? 1000,
       onStart: (sequence) => this.#lifecycle.setSlots(sequence),
+      trace,
     });
     this.#handles = new PrefixHandles(this.#cache, clock);
-    const floor = { executor, clock, cache: this.#cache, scheduler: this.#scheduler };
+    const floor = { executor, clock, cache: this.#cache, scheduler: this.#scheduler, trace };
     const outbox = this.#outbox;
-    this.#lifecycle = new Lifecycle({ ...floor, outbox, handles: this.#handles });
+    const masks = new MaskDesk(options.masks, () => this.#loop.wake());
+    this.#lifecycle = new Lifecycle({ ...floor, outbox, handles: this.#handles, masks });
     this.#loop = new StepLoop({ ...floor, outbox, costs, lifecycle: this.#lifecycle });
   }
 
@@ -150,6 +160,18 @@ export class EngineCore {
   }
 
   /**
+   * What the engine did, as spans: its newest `maxTraceEvents` events, and requests that are open.
+   *
+   * @throws {EngineError} `ERR_TRACE_OFF` when `maxTraceEvents` is 0
+   */
+  trace(): ChromeTrace {
+    if (this.#trace !== undefined) return this.#trace.toChromeTrace();
+    throw new EngineError('ERR_TRACE_OFF', 'maxTraceEvents is 0: nothing was recorded', {
+      hint: 'Load with maxTraceEvents: 100_000.',
+    });
+  }
+
+  /**
    * Takes no more requests; ends when those there are done (`drain`) or aborted, and the executor is
    * closed. A second call waits for the first; `abort` hurries a drain.
    */
@@ -175,7 +197,9 @@ export class EngineCore {
   get #requestLimits() {
     const { numBlocks, blockSize } = this.#options.kv;
     const { model } = this.#options;
-    return { model, blockSize, numUsableBlocks: numBlocks - 1, maxSeqs: this.#maxSeqs };
+    const hasGrammars = this.#options.masks !== undefined;
+    const numUsableBlocks = numBlocks - 1;
+    return { model, blockSize, numUsableBlocks, maxSeqs: this.#maxSeqs, hasGrammars };
   }
 
   /** Turns what `act` throws into a `failed` event; a broken invariant is thrown on. */

@@ -1,3 +1,4 @@
+import type { MaskSource } from '../grammar/index.js';
 import type { CacheStats } from '../kv/index.js';
 import type { Executor } from './executor.js';
 import type { ModelLimits } from './validation.js';
@@ -7,6 +8,8 @@ export interface EngineCoreOptions {
   /** Owned by the engine from here on. */
   readonly executor: Executor;
   readonly model: ModelLimits;
+  /** Says what grammars allow; without it, requests have none. Stays the caller's, and must outlive the engine. */
+  readonly masks?: MaskSource;
   readonly kv: {
     /** Blocks of the executor's KV cache, the null block 0 included. */
     readonly numBlocks: number;
@@ -28,6 +31,8 @@ export interface EngineCoreOptions {
   readonly maxPrefillStepMs?: number;
   /** Sequences that may wait; default 1,024. */
   readonly maxQueue?: number;
+  /** Events that `trace()` keeps, the newest; default 0: nothing is recorded. */
+  readonly maxTraceEvents?: number;
   /** Milliseconds on a clock that never goes back; default `performance.now`. */
   readonly clock?: () => number;
 }

@@ -101,6 +101,11 @@ export interface Executor {
   submit(step: StepBatch): Promise<StepOutcome>;
   /** Sets what draws tokens in `slot` from the next submitted step on. */
   setSamplingSlot(slot: number, params: SlotParams): void;
+  /**
+   * Says which tokens `slot` may draw from the next submitted step on, until the slot is set again. The mask is copied
+   * when it returns: `[ceil(vocabSize / 32)]`, bit `id % 32` of word `id / 32`.
+   */
+  setSlotMask(slot: number, mask: Int32Array): void;
   /** Waits for submitted steps, then frees what the executor owns. */
   close(): Promise<void>;
 }

@@ -25,4 +25,5 @@ export type {
   TokensEvent,
   Usage,
 } from './messages.js';
+export type { ChromeTrace, TraceEvent } from './trace-ring.js';
 export type { ModelLimits } from './validation.js';

@@ -2,12 +2,14 @@ import { EngineError } from '../errors.js';
 import type { BlockTable, Pin, PrefixCache } from '../kv/index.js';
 import type { Executor, StepOutcome } from './executor.js';
 import { failureOf } from './failure.js';
+import type { MaskDesk } from './mask-desk.js';
 import type { FinishedEvent } from './messages.js';
 import type { Outbox } from './outbox.js';
 import type { PrefixHandles } from './prefix-handles.js';
 import { logprobsOf, slotParamsOf } from './sampling.js';
 import type { Scheduler } from './scheduler.js';
 import { Request, type RequestOptions, Sequence } from './sequence.js';
+import type { TraceRecorder } from './trace.js';
 
 export interface LifecycleOptions {
   readonly cache: PrefixCache;
@@ -16,6 +18,8 @@ export interface LifecycleOptions {
   readonly handles: PrefixHandles;
   readonly outbox: Outbox;
   readonly clock: () => number;
+  readonly trace: TraceRecorder | undefined;
+  readonly masks: MaskDesk;
 }
 
 /**
@@ -33,6 +37,8 @@ export class Lifecycle {
   readonly #handles: PrefixHandles;
   readonly #outbox: Outbox;
   readonly #clock: () => number;
+  readonly #trace: TraceRecorder | undefined;
+  readonly #masks: MaskDesk;
   #numArrivals = 0;
 
   constructor(options: LifecycleOptions) {
@@ -42,14 +48,26 @@ export class Lifecycle {
     this.#handles = options.handles;
     this.#outbox = options.outbox;
     this.#clock = options.clock;
+    this.#trace = options.trace;
+    this.#masks = options.masks;
   }
 
-  /** Queues a checked request. */
-  open(options: RequestOptions): void {
+  /** Queues a checked request; `parent` is the sequence that it was split from. */
+  open(options: RequestOptions, parent?: Sequence): void {
     const request = this.#openRequest(options);
     const sequence = new Sequence(request, 0, options.promptTokens);
     request.sequences.add(sequence);
+    sequence.masks = this.#masks.follow(options, parent);
+    this.#trace?.opened(sequence);
     this.#scheduler.waiting.add(sequence);
+  }
+
+  /** Ends requests whose grammar does not compile, or leaves no token that could follow. */
+  failBroken(): void {
+    for (const request of [...this.requests.values()]) {
+      const error = [...request.sequences].find(({ masks }) => masks?.error)?.masks?.error;
+      if (error !== undefined) this.fail(request, error);
+    }
   }
 
   /**
@@ -59,12 +77,14 @@ export class Lifecycle {
   openFork(options: RequestOptions, parent: Sequence): void {
     const canShare = parent.table !== undefined && parent.isDecoding && parent.numOutputTokens > 0;
     if (!canShare || this.#scheduler.numFreeRows === 0) {
-      this.open(options);
+      this.open(options, parent);
       return;
     }
     const request = this.#openRequest(options);
     const sequence = new Sequence(request, 0, options.promptTokens);
     request.sequences.add(sequence);
+    sequence.masks = this.#masks.follow(options, parent);
+    this.#trace?.opened(sequence);
     sequence.numComputed = parent.numComputed;
     sequence.meter.addCached(parent.numComputed, 0);
     this.#scheduler.start(sequence, this.#cache.fork(parent.table as BlockTable));
@@ -109,7 +129,11 @@ export class Lifecycle {
   }
 
   #fail(request: Request, error: unknown, keepsTail: boolean): void {
-    for (const sequence of [...request.sequences]) this.#release(sequence, keepsTail);
+    const { code } = failureOf(request.id, error);
+    for (const sequence of [...request.sequences]) {
+      this.#trace?.ended(sequence, code);
+      this.#release(sequence, keepsTail);
+    }
     this.requests.delete(request.id);
     this.#outbox.add(failureOf(request.id, error));
   }
@@ -156,6 +180,8 @@ export class Lifecycle {
     for (let sample = 1; sample < n; sample++) {
       const sibling = new Sequence(first.request, sample, first.tokens.view());
       first.request.sequences.add(sibling);
+      sibling.masks = first.masks?.fork();
+      this.#trace?.opened(sibling);
       sibling.numComputed = first.numComputed;
       sibling.sharedLen = first.sharedLen;
       sibling.meter.firstStepMs = first.meter.firstStepMs;
@@ -177,6 +203,7 @@ export class Lifecycle {
       return;
     }
     const { sample } = sequence;
+    sequence.masks?.accept(token);
     this.#outbox.add({
       type: 'tokens',
       id,
@@ -195,6 +222,7 @@ export class Lifecycle {
   }
 
   #end(sequence: Sequence, reason: FinishedEvent['reason'], stopTokenId?: number): void {
+    this.#trace?.ended(sequence, reason);
     const handle = reason === 'abort' ? undefined : this.#keepPrefix(sequence);
     this.#release(sequence);
     this.#emitFinished(sequence, reason, { stopTokenId, handle });
@@ -226,6 +254,7 @@ export class Lifecycle {
   #release(sequence: Sequence, keepsTail = true): void {
     const { retainMs, maxIdleMs, tag, keepPrefix } = sequence.request.options;
     sequence.request.sequences.delete(sequence);
+    sequence.masks?.close();
     if (sequence.table === undefined) {
       this.#scheduler.waiting.remove(sequence);
       sequence.state = 'ended';

@@ -1,3 +1,5 @@
+import type { GrammarSpec } from '../grammar/index.js';
+
 /**
  * What goes into and comes out of `EngineCore`: plain data only, so that every message can be
  * structured-cloned to a core that runs in a Worker.
@@ -43,6 +45,8 @@ export interface SubmitMessage {
   /** Sequences grown from the one prompt; 1 where absent. */
   n?: number;
   sampling: SamplingParams;
+  /** What each sample must be; stop tokens are drawn only where it may end. */
+  grammar?: GrammarSpec;
   /** Ids that end a sample, beside the model's end-of-sequence ids. */
   stopTokenIds: readonly number[];
   /** Do not stop at the model's end-of-sequence ids. */

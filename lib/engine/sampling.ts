@@ -21,7 +21,7 @@ export function slotParamsOf(sequence: Sequence, sample: number): SlotParams {
   };
 }
 
-/** The log-probabilities of one logit row, as many top ones as were asked for. */
+/** The log-probabilities of one logit row: as many top ones as were asked for, of tokens that can be drawn. */
 export function logprobsOf(
   outcome: StepOutcome,
   row: number,
@@ -29,7 +29,7 @@ export function logprobsOf(
 ): TokenLogprobs {
   const top: TokenLogprobs['top'] = [];
   for (let i = row * maxTopLogprobs; i < row * maxTopLogprobs + logprobs; i++) {
-    if (outcome.topIds[i] < 0) break;
+    if (outcome.topIds[i] < 0 || outcome.topLogprobs[i] === Number.NEGATIVE_INFINITY) break;
     top.push({ tokenId: outcome.topIds[i], logprob: outcome.topLogprobs[i] });
   }
   return { logprob: outcome.logprobs[row], top };

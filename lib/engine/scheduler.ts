@@ -6,6 +6,7 @@ import type { StepCostModel } from './cost-model.js';
 import type { Sequence } from './sequence.js';
 import { StepBudget } from './step-budget.js';
 import type { StepPlan } from './step-plan.js';
+import type { TraceRecorder } from './trace.js';
 import { findVictim } from './victim.js';
 import { compareOrder, WaitingQueue } from './waiting-queue.js';
 
@@ -19,6 +20,7 @@ export interface SchedulerOptions {
   readonly maxPrefillStepMs: number;
   /** A sequence got rows and blocks: its sampling slots are set before the step. */
   readonly onStart: (sequence: Sequence) => void;
+  readonly trace: TraceRecorder | undefined;
 }
 
 /** A sequence that can never run as things stand. */
@@ -111,6 +113,7 @@ export class Scheduler {
     this.#cache.free(table, { tail, maxIdleMs });
     sequence.meter.preemptions++;
     this.numPreemptions++;
+    this.#options.trace?.preempted(sequence);
     this.#requeue(sequence);
   }
 
@@ -125,7 +128,7 @@ export class Scheduler {
     const decoding = this.running.filter((sequence) => sequence.isDecoding);
     const prefilling = this.running.filter((sequence) => !sequence.isDecoding);
     for (const sequence of [...decoding, ...prefilling.sort(compareOrder)]) {
-      if (sequence.state !== 'running') continue;
+      if (sequence.state !== 'running' || !sequence.isDrawable) continue;
       const start = sequence.numComputed;
       const numTokens = budget.tokensFor(start, sequence.numTokens - start);
       if (numTokens === 0) continue;
@@ -177,7 +180,7 @@ export class Scheduler {
     if (this.waiting.length === 0) return undefined;
     for (const sequence of this.waiting.toArray()) {
       if (this.#freeRows.length < sequence.numRowsNeeded) return undefined;
-      if (isStillWaiting(sequence)) continue;
+      if (isStillWaiting(sequence) || !sequence.isDrawable) continue;
       const match = this.#match(sequence);
       if (this.#coalesces(sequence, match.numCachedTokens)) continue;
       const numWanted = sequence.numTokens - match.numCachedTokens;
@@ -206,9 +209,11 @@ export class Scheduler {
     const wasWaiting = sequence.waitsFor !== undefined;
     const { blockSize } = this.#cache.allocator;
     sequence.waitsFor = findProducer(sequence, numCached, this.running, blockSize);
-    const waits = sequence.waitsFor !== undefined;
-    if (waits && !wasWaiting) this.numCoalesced++;
-    return waits;
+    if (sequence.waitsFor !== undefined && !wasWaiting) {
+      this.numCoalesced++;
+      this.#options.trace?.coalesced(sequence, sequence.waitsFor.producer);
+    }
+    return sequence.waitsFor !== undefined;
   }
 
   /** Takes what was found, and blocks for all other tokens; `undefined` when there are too few. */

@@ -1,3 +1,4 @@
+import type { GrammarSpec, TokenMasks } from '../grammar/index.js';
 import type { BlockCopy, BlockTable, ExtraKeys } from '../kv/index.js';
 import type { SamplingParams } from './messages.js';
 import { TokenList } from './token-list.js';
@@ -12,6 +13,7 @@ export interface RequestOptions {
   readonly minTokens: number;
   readonly n: number;
   readonly sampling: SamplingParams;
+  readonly grammar: GrammarSpec | undefined;
   readonly stopTokenIds: ReadonlySet<number>;
   readonly extraKeys: ExtraKeys | null;
   readonly priority: number;
@@ -71,6 +73,8 @@ export class Sequence {
   waitsFor: { readonly producer: Sequence; readonly untilComputed: number } | undefined;
   /** Whether it lost its blocks once. */
   isResumed = false;
+  /** What its grammar lets it draw; undefined where it may draw anything. */
+  masks: TokenMasks | undefined;
   readonly meter: UsageMeter;
 
   /**
@@ -97,6 +101,11 @@ export class Sequence {
 
   get numOutputTokens(): number {
     return this.tokens.length - this.promptLen;
+  }
+
+  /** Whether it can be drawn from: what its grammar allows after its last token is known. */
+  get isDrawable(): boolean {
+    return this.masks?.isReady !== false;
   }
 
   /** Whether its next row is its last known token. */

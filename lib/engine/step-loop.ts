@@ -8,6 +8,7 @@ import type { Outbox } from './outbox.js';
 import type { Scheduler } from './scheduler.js';
 import { StepPlan } from './step-plan.js';
 import { StepWriter } from './step-writer.js';
+import type { TraceRecorder } from './trace.js';
 
 export interface StepLoopOptions {
   readonly cache: PrefixCache;
@@ -17,6 +18,7 @@ export interface StepLoopOptions {
   readonly costs: StepCostModel;
   readonly outbox: Outbox;
   readonly clock: () => number;
+  readonly trace: TraceRecorder | undefined;
 }
 
 interface StepInFlight {
@@ -87,23 +89,39 @@ export class StepLoop {
 
   #startStep(): void {
     const { scheduler, cache, lifecycle, outbox } = this.#options;
+    lifecycle.failBroken();
     while (this.#inFlight === undefined && !this.isIdle) {
       cache.expire();
       const plan = new StepPlan();
       const { budget, hopeless } = scheduler.plan(plan);
       if (hopeless !== undefined) lifecycle.fail(hopeless.sequence.request, hopeless.error);
       if (!plan.isEmpty) this.#submit(plan, budget.work);
-      else assert(hopeless !== undefined, 'a plan is empty, but something could run');
+      else if (hopeless === undefined) break;
     }
+    this.#checkProgress();
     outbox.deliver();
     if (!this.isIdle) return;
     for (const listener of this.#idleListeners.splice(0)) listener();
   }
 
+  /** Nothing in flight and something open: then masks are on their way, which wake the loop. */
+  #checkProgress(): void {
+    if (this.#inFlight !== undefined || this.isIdle) return;
+    const { running, waiting } = this.#options.scheduler;
+    const awaitsMask = [...running, ...waiting.toArray()].some(({ isDrawable }) => !isDrawable);
+    assert(awaitsMask, 'a plan is empty, but something could run');
+  }
+
   #submit(plan: StepPlan, work: StepWork): void {
-    const { executor } = this.#options;
+    const { executor, trace, costs } = this.#options;
     this.#writer.write(plan, this.#step);
+    trace?.submitted(plan, costs.estimateMs(work));
     this.#inFlight = { plan, work };
+    for (const { sequence, drawRows } of plan.chunks) {
+      if (drawRows.length === 0 || sequence.masks === undefined) continue;
+      const mask = sequence.masks.take();
+      for (const row of drawRows) executor.setSlotMask(row, mask);
+    }
     let outcome: Promise<StepOutcome>;
     try {
       outcome = executor.submit(this.#step);
@@ -130,8 +148,9 @@ export class StepLoop {
   }
 
   #complete(outcome: StepOutcome): void {
-    const { cache, lifecycle, costs } = this.#options;
+    const { cache, lifecycle, costs, trace } = this.#options;
     const { plan, work } = this.#inFlight as StepInFlight;
+    trace?.completed(plan, outcome.counters);
     this.#inFlight = undefined;
     this.numSteps++;
     costs.observe(work, outcome.counters.runMs);
@@ -155,8 +174,9 @@ export class StepLoop {
 
   /** A failed step takes the requests that were part of it along, and only those. */
   #fail(error: unknown): void {
-    const { lifecycle } = this.#options;
+    const { lifecycle, trace } = this.#options;
     const { plan } = this.#inFlight as StepInFlight;
+    trace?.failed(plan, error);
     this.#inFlight = undefined;
     for (const { sequence } of plan.chunks) {
       if (sequence.state !== 'ended') lifecycle.failStep(sequence.request, error);

@@ -20,6 +20,8 @@ export interface RequestLimits {
   /** Blocks that one sequence may hold, the null block not counted. */
   readonly numUsableBlocks: number;
   readonly maxSeqs: number;
+  /** Whether requests may have a grammar. */
+  readonly hasGrammars: boolean;
 }
 
 /**
@@ -46,6 +48,7 @@ export function checkRequest(
   checkInteger('minTokens', minTokens, 0, Number.MAX_SAFE_INTEGER);
   checkSampling(message.sampling, model.vocabSize);
   const eosTokenIds = message.ignoreEos === true ? [] : model.eosTokenIds;
+  checkGrammar(message, eosTokenIds.length + message.stopTokenIds.length, limits.hasGrammars);
   return {
     id: message.id,
     promptTokens,
@@ -53,11 +56,21 @@ export function checkRequest(
     minTokens,
     n,
     sampling: message.sampling,
+    grammar: message.grammar,
     stopTokenIds: new Set([...eosTokenIds, ...message.stopTokenIds]),
     wantDigests: message.wantDigests === true,
     priority: checkNumber('priority', message.priority ?? 0, 'a finite number'),
     ...checkCaching(message, handle),
   };
+}
+
+/** A grammar ends by a stop token, or never. */
+function checkGrammar({ grammar }: SubmitMessage, numStopTokens: number, isKnown: boolean): void {
+  if (grammar === undefined) return;
+  if (!isKnown) throw new InvalidArgumentError('grammar', grammar.kind, 'none in this engine');
+  if (numStopTokens > 0) return;
+  const limit = 'to have a stop token that ends it: leave ignoreEos out, or name stopTokenIds';
+  throw new InvalidArgumentError('grammar', grammar.kind, limit);
 }
 
 /** The part of {@link checkRequest} that a fork may change. */

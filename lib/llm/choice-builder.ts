@@ -2,6 +2,12 @@ import type { FinishedEvent, TokenLogprobs, TokensEvent } from '../engine/index.
 import { StreamDecoder } from '../text/index.js';
 import type { Chunk, FinishReason } from './reply.js';
 import { StopStrings } from './stop-strings.js';
+import {
+  type FunctionCall,
+  type ReplyPart,
+  ToolCallReader,
+  type ToolFormat,
+} from './tool-calls.js';
 
 /** One choice while it grows: tokens come in, text goes out. */
 export class ChoiceBuilder {
@@ -15,16 +21,22 @@ export class ChoiceBuilder {
   /** All its text is here. */
   isComplete = false;
   readonly #stops: StopStrings | undefined;
+  readonly #tools: ToolCallReader | undefined;
   #isStopped = false;
   #numChunkedTokens = 0;
   #numDecoded = 0;
 
-  /** @param contextIds the last ids of the prompt */
+  /**
+   * @param contextIds the last ids of the prompt
+   * @param toolFormat how calls are written, where any are read
+   */
   constructor(
     readonly index: number,
     stops: readonly string[],
     contextIds: readonly number[],
+    toolFormat: ToolFormat | undefined,
   ) {
+    this.#tools = toolFormat && new ToolCallReader(toolFormat);
     this.#stops = stops.length > 0 ? new StopStrings(stops) : undefined;
     this.decoder = new StreamDecoder(contextIds);
   }
@@ -35,7 +47,20 @@ export class ChoiceBuilder {
   }
 
   get finishReason(): FinishReason {
-    return this.#isStopped || this.finished?.reason !== 'length' ? 'stop' : 'length';
+    if (this.#isStopped) return 'stop';
+    if (this.finished?.reason === 'length') return 'length';
+    return this.toolCalls.length > 0 ? 'tool_calls' : 'stop';
+  }
+
+  /** Those that are whole. */
+  get toolCalls(): FunctionCall[] {
+    return this.#tools?.calls ?? [];
+  }
+
+  /** The text so far, read as what it stands for. */
+  get parts(): readonly ReplyPart[] {
+    if (this.#tools !== undefined) return this.#tools.parts;
+    return this.text === '' ? [] : [{ type: 'text', text: this.text }];
   }
 
   /** Has another's tokens from the start; their text must still be decoded. */
@@ -63,20 +88,27 @@ export class ChoiceBuilder {
     if (this.isComplete) return undefined;
     this.#numDecoded += numTokens;
     const result = this.#addToStops(text, isLast);
+    const parts = this.#partsOf(result, isLast);
     this.isComplete = isLast;
     this.text += result;
     const start = this.#numChunkedTokens;
     if (this.#isStopped) this.#dropTokensFrom(this.#numDecoded);
     const end = Math.min(this.#numDecoded, this.tokenIds.length);
-    if (result === '' && !(isLast && start < end)) return undefined;
+    if (result === '' && parts.length === 0 && !(isLast && start < end)) return undefined;
     this.#numChunkedTokens = end;
     const logprobs = this.logprobs.length > 0 ? this.logprobs.slice(start, end) : undefined;
     return {
       choice: this.index,
       text: result,
+      parts,
       tokenIds: this.tokenIds.slice(start, end),
       logprobs,
     };
+  }
+
+  #partsOf(text: string, isLast: boolean): ReplyPart[] {
+    if (this.#tools !== undefined) return this.#tools.push(text, isLast);
+    return text === '' ? [] : [{ type: 'text', text }];
   }
 
   #addToStops(text: string, isLast: boolean): string {

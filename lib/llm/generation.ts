@@ -1,6 +1,7 @@
 import type { ChoiceBuilder } from './choice-builder.js';
 import type { Chunk, FinishReason, Reply, Usage } from './reply.js';
 import type { RequestState } from './request-state.js';
+import type { ReplyPart } from './tool-calls.js';
 
 /**
  * A reply in the making: await it for the whole, or iterate it for the text as it comes.
@@ -8,7 +9,7 @@ import type { RequestState } from './request-state.js';
  * It runs whether or not anybody looks. Any number of readers may iterate it, at any time and speed: each gets all
  * of it from the start. A reader that leaves early ends the request, unless somebody awaits it.
  */
-export class Generation implements PromiseLike<Reply>, AsyncIterable<string> {
+export class Generation<T = unknown> implements PromiseLike<Reply<T>>, AsyncIterable<string> {
   readonly #state: RequestState;
 
   /** @internal made by `Llm` */
@@ -21,21 +22,21 @@ export class Generation implements PromiseLike<Reply>, AsyncIterable<string> {
   }
 
   // biome-ignore lint/suspicious/noThenProperty: awaiting it is its purpose
-  then<A = Reply, B = never>(
-    onReply?: ((reply: Reply) => A | PromiseLike<A>) | null,
+  then<A = Reply<T>, B = never>(
+    onReply?: ((reply: Reply<T>) => A | PromiseLike<A>) | null,
     onError?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
     this.#state.isAwaited = true;
-    return this.#state.done.then(onReply, onError);
+    return (this.#state.done as Promise<Reply<T>>).then(onReply, onError);
   }
 
-  catch<B>(onError: (reason: unknown) => B | PromiseLike<B>): Promise<Reply | B> {
+  catch<B>(onError: (reason: unknown) => B | PromiseLike<B>): Promise<Reply<T> | B> {
     return this.then(undefined, onError);
   }
 
-  finally(onSettled: () => void): Promise<Reply> {
+  finally(onSettled: () => void): Promise<Reply<T>> {
     this.#state.isAwaited = true;
-    return this.#state.done.finally(onSettled);
+    return (this.#state.done as Promise<Reply<T>>).finally(onSettled);
   }
 
   /** Choice 0's text so far; after an abort, what there was. */
@@ -90,6 +91,17 @@ export class Generation implements PromiseLike<Reply>, AsyncIterable<string> {
   async *[Symbol.asyncIterator](): AsyncGenerator<string, void, void> {
     for await (const { choice, text } of this.chunks()) {
       if (choice === 0 && text !== '') yield text;
+    }
+  }
+
+  /**
+   * Choice 0's text and tool calls as they come.
+   *
+   * @throws what the request rejects with, after the last part
+   */
+  async *parts(): AsyncGenerator<ReplyPart, void, void> {
+    for await (const { choice, parts } of this.chunks()) {
+      if (choice === 0) yield* parts;
     }
   }
 

@@ -1,5 +1,6 @@
 export type { Explanation, PromptSpec } from './explain.js';
 export { Generation } from './generation.js';
+export { type Fit, type Inspection, inspect } from './inspect.js';
 export { Llm, type LlmInfo, type PinnedPrompt } from './llm.js';
 export { load } from './load.js';
 export type {
@@ -7,7 +8,10 @@ export type {
   ChatOptions,
   ForkOptions,
   GenerateOptions,
+  InspectOptions,
   LoadOptions,
 } from './options.js';
 export { Prefix } from './prefix.js';
 export type { Choice, Chunk, FinishReason, Reply, Timings, Usage } from './reply.js';
+export type { JsonSchema, ResponseFormat, StandardSchema } from './response-format.js';
+export type { FunctionCall, ReplyPart, ToolFormat } from './tool-calls.js';

@@ -1,4 +1,4 @@
-import type { EngineCore, EngineStats } from '../engine/index.js';
+import type { ChromeTrace, EngineCore, EngineStats } from '../engine/index.js';
 import { EngineError } from '../errors.js';
 import type { InvalidateTarget, Pin } from '../kv/index.js';
 import type { ChatMessage, TextWorker } from '../text/index.js';
@@ -75,8 +75,8 @@ export class Llm {
    * value and limit; further `ERR_PROMPT_TOO_LONG`, `ERR_TEMPLATE`, `ERR_QUEUE_FULL`, … (docs/errors.md). When `signal` is
    * aborted it rejects with the signal's reason.
    */
-  chat(messages: readonly ChatMessage[], options: ChatOptions = {}): Generation {
-    return this.#runner.start(options ?? {}, async () => {
+  chat<T = unknown>(messages: readonly ChatMessage[], options: ChatOptions<T> = {}): Generation<T> {
+    return this.#runner.start<T>(options ?? {}, async () => {
       this.#check(options, optionKeys.chat);
       const { tools, addGenerationPrompt, templateVariables, prefix, cache } = options;
       const { tokens, sections } = await this.#parts.text.tokenizeChat({
@@ -96,11 +96,11 @@ export class Llm {
    *
    * The generation rejects as that of `chat` does.
    */
-  generate(
+  generate<T = unknown>(
     prompt: string | Int32Array | readonly number[],
-    options: GenerateOptions = {},
-  ): Generation {
-    return this.#runner.start(options ?? {}, async () => {
+    options: GenerateOptions<T> = {},
+  ): Generation<T> {
+    return this.#runner.start<T>(options ?? {}, async () => {
       this.#check(options, optionKeys.generate);
       return { tokens: await this.#encode(prompt, options), sections: [], messages: [] };
     });
@@ -157,6 +157,17 @@ export class Llm {
   stats(): EngineStats {
     this.#requireOpen();
     return this.#parts.core.stats();
+  }
+
+  /**
+   * What the engine did, for Perfetto or chrome://tracing: steps with their work, and each request's time in the
+   * queue, prompt chunks, decoding and preemptions (docs/scheduling.md).
+   *
+   * @throws {EngineError} `ERR_TRACE_OFF` unless the model was loaded with `maxTraceEvents`
+   */
+  async trace(): Promise<ChromeTrace> {
+    this.#requireOpen();
+    return this.#parts.core.trace();
   }
 
   /**

@@ -1,7 +1,10 @@
 import { Device } from '../device/index.js';
 import { DeviceExecutor, EngineCore } from '../engine/index.js';
+import { InvalidArgumentError } from '../errors.js';
+import { GrammarWorker } from '../grammar/index.js';
 import { loadModel, type Model } from '../model/index.js';
 import { TextWorker } from '../text/index.js';
+import { defaultBlockSize, defaultsByBackend } from './defaults.js';
 import { numKvBlocks } from './kv-budget.js';
 import { Llm, type LlmInfo } from './llm.js';
 import { checkOptionKeys, optionKeys } from './option-keys.js';
@@ -10,26 +13,22 @@ import { readSamplingDefaults } from './sampling.js';
 import { findModelFolder } from './source.js';
 import { saltOf } from './submit-message.js';
 
-const defaultBlockSize = 16;
-/** A GPU takes hundreds of rows in the time that it reads the weights. */
-const defaultsByBackend = {
-  cpu: { maxSeqs: 16, maxTokensPerStep: 512, maxStepMs: 100 },
-  cuda: { maxSeqs: 256, maxTokensPerStep: 8192, maxStepMs: 50 },
-} as const;
-
 /**
- * Loads a model: nothing or `'recall'` is the one that comes with the package, `'./dir'` a folder.
+ * Loads a model: nothing or `'recall'` is the one that comes with the package, `'./dir'` a folder, `'./x.gguf'` a file, `'owner/name'` or
+ * `'owner/name@revision'` one of the Hugging Face hub, which is downloaded into the cache of the Hugging Face tools.
  *
  * Takes the event loop for parts of its work (tokenizer, tables); afterwards nothing does. When it rejects, nothing
- * stays taken.
+ * stays taken; a `signal` ends it between two tensors.
  *
  * @throws {EngineError} `ERR_MODEL_NOT_FOUND` naming each reading of `source`; `ERR_INVALID_ARGUMENT` naming the option;
- *   `ERR_POOL_TOO_SMALL`, `ERR_OUT_OF_MEMORY`; the codes of a malformed checkpoint (docs/errors.md)
+ *   `ERR_POOL_TOO_SMALL`, `ERR_OUT_OF_MEMORY`; `ERR_HUB_…`; the codes of a malformed checkpoint (docs/errors.md)
  */
 export async function load(source?: string | URL, options: LoadOptions = {}): Promise<Llm> {
   checkOptionKeys(options, optionKeys.load);
+  checkProgressOptions(options);
+  options.signal?.throwIfAborted();
   const salt = saltOf(options, undefined);
-  const folder = await findModelFolder(source);
+  const folder = await findModelFolder(source, options);
   const sampling = await readSamplingDefaults(folder);
   const text = TextWorker.start({ folder });
   text.catch(() => {}); // awaited below
@@ -37,8 +36,11 @@ export async function load(source?: string | URL, options: LoadOptions = {}): Pr
     const floor = await openFloor(folder, options);
     try {
       const { core, model, info } = floor;
-      const defaults = { sampling, salt, contextLen: model.contextLen };
-      return new Llm({ core, text: await text, defaults, info, free: floor.free });
+      const worker = await text;
+      const { toolFormat } = worker;
+      const defaults = { sampling, salt, contextLen: model.contextLen, toolFormat };
+      options.signal?.throwIfAborted();
+      return new Llm({ core, text: worker, defaults, info, free: floor.free });
     } catch (error) {
       await floor.core.close();
       await floor.free();
@@ -47,6 +49,16 @@ export async function load(source?: string | URL, options: LoadOptions = {}): Pr
   } catch (error) {
     await text.then((worker) => worker.close()).catch(() => {});
     throw error;
+  }
+}
+
+/** @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` */
+function checkProgressOptions({ onProgress, signal }: LoadOptions): void {
+  if (onProgress !== undefined && typeof onProgress !== 'function') {
+    throw new InvalidArgumentError('onProgress', onProgress, 'a function');
+  }
+  if (signal !== undefined && typeof signal?.throwIfAborted !== 'function') {
+    throw new InvalidArgumentError('signal', signal, 'an AbortSignal');
   }
 }
 
@@ -64,13 +76,21 @@ async function openFloor(folder: string, options: LoadOptions): Promise<Floor> {
   const { backend, index, threads, isa, deterministic } = options;
   const device = Device.open({ backend, index, threads, isa, deterministic });
   try {
-    const { dtype, kvDtype, contextLen } = options;
-    const model = await loadModel(device, folder, { dtype, kvDtype, contextLen });
+    const { dtype, kvDtype, contextLen, onProgress, signal } = options;
+    const model = await loadModel(device, folder, {
+      dtype,
+      kvDtype,
+      contextLen,
+      onProgress,
+      signal,
+    });
+    const grammars = new GrammarWorker({ folder, vocabSize: model.config.vocabSize });
     const free = async () => {
+      await grammars.close();
       model.free();
       await device.close();
     };
-    return { ...(await openEngine(device, model, folder, options)), model, free };
+    return { ...(await openEngine(device, model, folder, options, grammars)), model, free };
   } catch (error) {
     await device.close();
     throw error;
@@ -82,6 +102,7 @@ async function openEngine(
   model: Model,
   folder: string,
   options: LoadOptions,
+  grammars: GrammarWorker,
 ): Promise<{ core: EngineCore; info: LlmInfo }> {
   const defaults = defaultsByBackend[device.info.backend];
   const { blockSize = defaultBlockSize, maxSeqs = defaults.maxSeqs } = options;
@@ -102,6 +123,8 @@ async function openEngine(
     maxStepMs: options.maxStepMs ?? defaults.maxStepMs,
     maxPrefillStepMs: options.maxPrefillStepMs,
     maxQueue: options.maxQueue,
+    maxTraceEvents: options.maxTraceEvents,
+    masks: grammars,
   });
   return { core, info: infoOf(device, model, folder, { ...kv, blockBytes }) };
 }

@@ -1,5 +1,11 @@
 import { InvalidArgumentError } from '../errors.js';
-import type { ChatOptions, ForkOptions, GenerateOptions, LoadOptions } from './options.js';
+import type {
+  ChatOptions,
+  ForkOptions,
+  GenerateOptions,
+  InspectOptions,
+  LoadOptions,
+} from './options.js';
 
 const loadKeys: Readonly<Record<keyof LoadOptions, true>> = {
   backend: true,
@@ -18,9 +24,25 @@ const loadKeys: Readonly<Record<keyof LoadOptions, true>> = {
   maxStepMs: true,
   maxPrefillStepMs: true,
   maxQueue: true,
+  maxTraceEvents: true,
   maxPinnedFraction: true,
   salt: true,
   maxIdleMs: true,
+  revision: true,
+  onProgress: true,
+  signal: true,
+};
+
+const inspectKeys: Readonly<Record<keyof InspectOptions, true>> = {
+  backend: true,
+  index: true,
+  dtype: true,
+  kvDtype: true,
+  contextLen: true,
+  blockSize: true,
+  revision: true,
+  onProgress: true,
+  signal: true,
 };
 
 const generateKeys: Readonly<Record<keyof GenerateOptions, true>> = {
@@ -39,6 +61,8 @@ const generateKeys: Readonly<Record<keyof GenerateOptions, true>> = {
   stop: true,
   stopTokenIds: true,
   ignoreEos: true,
+  responseFormat: true,
+  toolFormat: true,
   n: true,
   signal: true,
   prefix: true,
@@ -78,6 +102,7 @@ const forkKeys: Readonly<Record<keyof ForkOptions, true>> = {
 /** The names that each kind of options may hold. */
 export const optionKeys = {
   load: loadKeys,
+  inspect: inspectKeys,
   generate: generateKeys,
   chat: chatKeys,
   fork: forkKeys,

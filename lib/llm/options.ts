@@ -1,6 +1,10 @@
 import type { Isa } from '../device/index.js';
+import type { DownloadProgress } from '../hub/index.js';
+import type { LoadProgress } from '../model/index.js';
 import type { ChatTool } from '../text/index.js';
 import type { Prefix } from './prefix.js';
+import type { ResponseFormat } from './response-format.js';
+import type { ToolFormat } from './tool-calls.js';
 
 /** What `load` may be told; everything has a default. */
 export interface LoadOptions {
@@ -42,13 +46,35 @@ export interface LoadOptions {
   readonly maxPrefillStepMs?: number;
   /** Requests that may wait; default 1,024. */
   readonly maxQueue?: number;
+  /** Events that `trace()` keeps, the newest; default 0: nothing is recorded. */
+  readonly maxTraceEvents?: number;
   /** Share of the KV cache that pins and prefix handles may hold, 0 to 1; default 0.5. */
   readonly maxPinnedFraction?: number;
   /** Salt of requests that name none; default: none, which is a salt of its own. */
   readonly salt?: string;
   /** Forget blocks that nobody used for so long; default: never. */
   readonly maxIdleMs?: number;
+  /** Branch, tag or commit of a model of the hub; default `main`. */
+  readonly revision?: string;
+  /** Told how far download and loading are; what it throws ends them. */
+  readonly onProgress?: (progress: DownloadProgress | LoadProgress) => void;
+  /** Ends the loading: `load` frees what it took and rejects with `signal.reason`. */
+  readonly signal?: AbortSignal;
 }
+
+/** What `inspect` may be told: the options of `load` that say which model, and how much memory it takes. */
+export type InspectOptions = Pick<
+  LoadOptions,
+  | 'backend'
+  | 'index'
+  | 'dtype'
+  | 'kvDtype'
+  | 'contextLen'
+  | 'blockSize'
+  | 'revision'
+  | 'onProgress'
+  | 'signal'
+>;
 
 /** What of a request stays in the cache. */
 export type CacheOption =
@@ -60,7 +86,7 @@ export type CacheOption =
   | { readonly upToTokens: number };
 
 /** How to continue a prompt; everything has a default. */
-export interface GenerateOptions {
+export interface GenerateOptions<T = unknown> {
   /** Output tokens of each choice; default: to the end of the context. */
   readonly maxTokens?: number;
   /** No stop token is drawn before so many tokens. */
@@ -91,6 +117,13 @@ export interface GenerateOptions {
   readonly stopTokenIds?: readonly number[];
   /** Do not stop at the model's end tokens. */
   readonly ignoreEos?: boolean;
+  /** What each choice must be; tokens that would break it are never drawn (docs/structured-output.md). */
+  readonly responseFormat?: ResponseFormat<T>;
+  /**
+   * How the model writes tool calls. Default `'auto'`: where tools are given, what the chat template or the special
+   * tokens tell; `'none'` leaves them text.
+   */
+  readonly toolFormat?: ToolFormat | 'auto' | 'none';
   /** Choices grown from the one prompt; default 1. */
   readonly n?: number;
   /** Ends the request and rejects with `signal.reason`. */
@@ -116,8 +149,8 @@ export interface GenerateOptions {
 }
 
 /** {@link GenerateOptions}, and what goes into the chat template. */
-export interface ChatOptions extends GenerateOptions {
-  /** Functions that the model may call; the template prints them. The reply's text holds the call as the model wrote it. */
+export interface ChatOptions<T = unknown> extends GenerateOptions<T> {
+  /** Functions that the model may call; the template prints them, and `reply.toolCalls` has the calls. */
   readonly tools?: readonly ChatTool[];
   /** End the prompt with the header of the assistant's message; default true. */
   readonly addGenerationPrompt?: boolean;

@@ -3,14 +3,16 @@ import { EngineError, InvalidArgumentError } from '../errors.js';
 import type { DecodeBatch } from '../text/index.js';
 import { ChoiceBuilder } from './choice-builder.js';
 import { Generation } from './generation.js';
-import type { ForkOptions, GenerateOptions } from './options.js';
+import type { ChatOptions, ForkOptions, GenerateOptions } from './options.js';
 import { Prefix } from './prefix.js';
 import { type Choice, type Reply, sumUsage } from './reply.js';
 import { RequestState } from './request-state.js';
+import { parseResponse, type ResponseFormat } from './response-format.js';
 import { samplingOf } from './sampling.js';
 import { readStops } from './stop-strings.js';
 import { StreamHub } from './stream-hub.js';
 import { makeSubmission, type Prompt, type RequestDefaults } from './submit-message.js';
+import { type ToolFormat, toolFormatOf } from './tool-calls.js';
 
 /** Ids before an output that decide how its first token reads. */
 const numContextIds = 4;
@@ -23,6 +25,8 @@ interface Origin {
   readonly salt: string | undefined;
   readonly sampling: SamplingParams;
   readonly stops: readonly string[];
+  readonly responseFormat: ResponseFormat | undefined;
+  readonly toolFormat: ToolFormat | undefined;
   readonly tokenizeMs: number;
 }
 
@@ -61,7 +65,7 @@ export class RequestRunner {
    *
    * @param tokenize called at once; its exceptions are the request's
    */
-  start(options: GenerateOptions, tokenize: () => Promise<Prompt>): Generation {
+  start<T>(options: GenerateOptions<T>, tokenize: () => Promise<Prompt>): Generation<T> {
     const startedMs = performance.now();
     const { id, state } = this.#open(options.signal);
     const submit = async () => {
@@ -71,7 +75,7 @@ export class RequestRunner {
       this.#submit(id, state, prompt, options, startedMs);
     };
     submit().catch((error) => state.fail(error));
-    return new Generation(id, state);
+    return new Generation<T>(id, state);
   }
 
   /**
@@ -133,12 +137,23 @@ export class RequestRunner {
     const { message, promptParts } = makeSubmission(id, prompt, options, this.#defaults);
     const { salt, sampling, n = 1 } = message;
     const tokenizeMs = performance.now() - startedMs;
-    this.#origins.set(state, { promptParts, salt, sampling, stops, tokenizeMs });
+    const { responseFormat } = options;
+    const hasTools = (options as ChatOptions).tools !== undefined && message.grammar === undefined;
+    const toolFormat = toolFormatOf(options.toolFormat, hasTools, this.#defaults.toolFormat);
+    this.#origins.set(state, {
+      promptParts,
+      salt,
+      sampling,
+      stops,
+      responseFormat,
+      toolFormat,
+      tokenizeMs,
+    });
     const contextIds = lastIds(promptParts);
     const numChoices = Number.isInteger(n) ? Math.min(Math.max(n, 1), maxChoices) : 1;
     state.choices = Array.from(
       { length: numChoices },
-      (_, index) => new ChoiceBuilder(index, stops, contextIds),
+      (_, index) => new ChoiceBuilder(index, stops, contextIds, toolFormat),
     );
     this.#core.submit(message);
   }
@@ -160,7 +175,7 @@ export class RequestRunner {
     const stops = stop === undefined ? origin.stops : readStops(stop);
     const sampling = { ...origin.sampling, ...samplingOf(changes, origin.sampling) };
     this.#origins.set(state, { ...origin, stops, sampling, tokenizeMs: 0 });
-    const builder = new ChoiceBuilder(0, stops, lastIds(origin.promptParts));
+    const builder = new ChoiceBuilder(0, stops, lastIds(origin.promptParts), origin.toolFormat);
     builder.startWith(choice);
     state.choices = [builder];
     this.#hub.addTokens(state, builder, builder.tokenIds);
@@ -180,17 +195,21 @@ export class RequestRunner {
     }
   }
 
-  #makeReply(state: RequestState, builders: readonly ChoiceBuilder[]): Reply {
+  async #makeReply(state: RequestState, builders: readonly ChoiceBuilder[]): Promise<Reply> {
     const origin = this.#origins.get(state)!;
-    const choices = builders.map((builder) => this.#makeChoice(origin, builder));
+    const choices = await Promise.all(builders.map((builder) => this.#makeChoice(origin, builder)));
     this.#releaseHandles(builders.filter((builder) => builder.isStopped)); // they go past the stop text
     const usages = builders.map((builder) => builder.finished!.usage);
     const [{ index: _, ...first }] = choices;
     return { ...first, choices, usage: sumUsage(usages, origin.tokenizeMs) };
   }
 
-  #makeChoice({ promptParts, salt }: Origin, builder: ChoiceBuilder): Choice {
+  async #makeChoice(
+    { promptParts, salt, responseFormat }: Origin,
+    builder: ChoiceBuilder,
+  ): Promise<Choice> {
     const { index, text, tokenIds, finishReason, logprobs, digests, finished } = builder;
+    const { toolCalls, parts } = builder;
     const { stopTokenId, handle } = builder.isStopped ? {} : finished!;
     const output = stopTokenId === undefined ? tokenIds : [...tokenIds, stopTokenId];
     const prefix = new Prefix({
@@ -201,11 +220,15 @@ export class RequestRunner {
       handle,
       release: (id) => this.#core.releaseHandle(id),
     });
+    const isWhole = finishReason === 'stop' && !builder.isStopped;
     return {
       index,
       text,
       tokenIds,
       finishReason,
+      toolCalls,
+      parts,
+      ...(await parseResponse(text, responseFormat, isWhole)),
       logprobs: logprobs.length > 0 ? logprobs : undefined,
       digests: digests.length > 0 ? digests : undefined,
       prefix,

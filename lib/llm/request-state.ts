@@ -6,7 +6,7 @@ import type { Chunk, Reply } from './reply.js';
 /** What a request needs of those who run it. */
 export interface RequestHooks {
   /** Makes the reply of the finished choices. */
-  makeReply(choices: readonly ChoiceBuilder[]): Reply;
+  makeReply(choices: readonly ChoiceBuilder[]): Promise<Reply>;
   /** Ends the request in the engine, if it is there. */
   abort(): void;
   /** The request is over, however it ended. */
@@ -36,6 +36,7 @@ export class RequestState {
   #reject!: (reason: unknown) => void;
   #wakeReaders!: () => void;
   #changed!: Promise<void>;
+  #isCompleting = false;
 
   constructor(hooks: RequestHooks, signal: AbortSignal | undefined) {
     this.#hooks = hooks;
@@ -85,12 +86,25 @@ export class RequestState {
   settleIfComplete(): void {
     if (this.isSettled) return;
     if (this.choices.every((choice) => choice.finished && choice.isComplete)) {
-      this.reply = this.#hooks.makeReply(this.choices);
-      this.#settle();
-      this.#resolve(this.reply);
+      void this.#complete();
       return;
     }
     if (this.choices.every((choice) => choice.isStopped || choice.finished)) this.#hooks.abort();
+  }
+
+  /** A validator of the caller's may take its time; a request that ends meanwhile has no reply. */
+  async #complete(): Promise<void> {
+    if (this.#isCompleting) return;
+    this.#isCompleting = true;
+    try {
+      const reply = await this.#hooks.makeReply(this.choices);
+      if (this.isSettled) return;
+      this.reply = reply;
+      this.#settle();
+      this.#resolve(reply);
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   /** Rejects with `reason` and ends the request in the engine. */

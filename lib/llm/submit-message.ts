@@ -3,7 +3,9 @@ import { InvalidArgumentError } from '../errors.js';
 import type { ChatMessage, Section } from '../text/index.js';
 import type { CacheOption, GenerateOptions } from './options.js';
 import { type Continuation, Prefix } from './prefix.js';
+import { grammarOf } from './response-format.js';
 import { type SamplingDefaults, samplingOf } from './sampling.js';
+import type { ToolFormat } from './tool-calls.js';
 
 /** A prompt in tokens, on its way to the engine. */
 export interface Prompt {
@@ -19,6 +21,8 @@ export interface RequestDefaults {
   readonly sampling: SamplingDefaults;
   readonly salt: string | undefined;
   readonly contextLen: number;
+  /** How the model writes tool calls, where that is known. */
+  readonly toolFormat?: ToolFormat | undefined;
   /** Whose prefixes can be continued. */
   readonly owner: object;
 }
@@ -53,6 +57,7 @@ export function makeSubmission(
     maxTokens: options.maxTokens ?? defaults.contextLen,
     n: options.n,
     sampling: samplingOf(options, defaults.sampling),
+    grammar: grammarOf(options.responseFormat),
     stopTokenIds: [...copyTokenIds('stopTokenIds', options.stopTokenIds ?? [])],
     ignoreEos: options.ignoreEos,
     minTokens: options.minTokens,

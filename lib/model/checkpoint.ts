@@ -4,15 +4,19 @@ import { basename, join } from 'node:path';
 
 import type { MappedFile } from '../device/index.js';
 import { EngineError } from '../errors.js';
+import type { GgufTensorType } from '../gguf/index.js';
 import { findDuplicateKey } from './duplicate-key.js';
-import { readSafetensorsHeader, type TensorRange } from './safetensors.js';
+import { readSafetensorsHeader, type SafetensorsDType, type TensorRange } from './safetensors.js';
 
 const singleFileName = 'model.safetensors';
 const indexFileName = 'model.safetensors.index.json';
 
 /** A tensor of an open checkpoint: its place, and the mapped file that the place is in. */
-export interface CheckpointTensor extends TensorRange {
+export interface CheckpointTensor extends Omit<TensorRange, 'dtype'> {
+  readonly dtype: SafetensorsDType | GgufTensorType;
   readonly file: MappedFile;
+  /** Rows of each head of so many have its two halves as neighbours, as in GGUF; undefined: in order. */
+  readonly interleavedHeadDim?: number;
 }
 
 /** What maps files into memory; `Device` does. */
@@ -90,7 +94,7 @@ async function findShards(folder: string): Promise<Map<string, string> | undefin
   throw new EngineError(
     'ERR_CHECKPOINT_NOT_FOUND',
     `${folder} has neither ${singleFileName} nor ${indexFileName}`,
-    { hint: 'Weights in other formats (*.bin, *.gguf) have to be converted to safetensors.' },
+    { hint: 'Give the path of a *.gguf file itself; *.bin has to be converted to safetensors.' },
   );
 }
 

@@ -46,7 +46,16 @@ export interface WeightPlan {
 }
 
 /** File dtypes that weights are loaded from, and their names on the device. */
-export const loadableDtypes = { F32: 'f32', F16: 'f16', BF16: 'bf16' } as const;
+export const loadableDtypes = {
+  F32: 'f32',
+  F16: 'f16',
+  BF16: 'bf16',
+  Q8_0: 'int8',
+  Q4_0: 'int4',
+} as const;
+
+/** Those of vectors, which are widened as they are. */
+const vectorDtypes: readonly string[] = ['F32', 'F16', 'BF16'];
 
 /** Buffers that old checkpoints carry along; the forward loop computes them itself. */
 const ignoredNames = /^model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq$/;
@@ -136,8 +145,9 @@ function checkTensor({ name, shape, dtype }: CheckpointTensor, expected: readonl
     const message = `tensor "${name}" is [${shape.join(', ')}]; the config implies [${expected.join(', ')}]`;
     throw new EngineError('ERR_TENSOR_SHAPE', message);
   }
-  if (!Object.hasOwn(loadableDtypes, dtype)) {
-    const known = Object.keys(loadableDtypes).join(', ');
+  const isLoadable = expected.length === 1 ? vectorDtypes.includes(dtype) : dtype in loadableDtypes;
+  if (!isLoadable) {
+    const known = vectorDtypes.join(', ');
     const message = `tensor "${name}" is ${dtype}; weights load from ${known}`;
     throw new EngineError('ERR_TENSOR_DTYPE', message);
   }

@@ -6,6 +6,7 @@ import {
   type LayerPlan,
   loadableDtypes,
   type MatrixPlan,
+  plannedTensors,
   planWeights,
   type VectorPlan,
   type WeightPlan,
@@ -26,6 +27,15 @@ export interface ModelWeights {
   readonly finalNorm: Tensor<'f32'>;
   /** The embedding itself where the two are tied. */
   readonly lmHead: Weight;
+}
+
+/** How far loading is. */
+export interface LoadProgress {
+  /** What is going on: weights go from the checkpoint's files into the device's memory. */
+  readonly stage: 'weights';
+  /** Bytes of the checkpoint that are done; grows from 0 to `totalBytes`. */
+  readonly loadedBytes: number;
+  readonly totalBytes: number;
 }
 
 /** Something on the device that has to be freed. */
@@ -53,20 +63,29 @@ export function planCheckpoint(checkpoint: Checkpoint, config: ModelConfig): Wei
   return plan;
 }
 
+/** Where the weights of a {@link loadWeights} go. */
+export interface WeightTarget {
+  readonly device: Device;
+  /** Of the matrices; stored ones of another dtype are converted. */
+  readonly dtype: WeightDType;
+  /** Receives everything that was allocated, also when loading rejects; the caller frees it. */
+  readonly owned: Freeable[];
+  /** Called before the first tensor is read and after each; what it throws ends the loading. */
+  readonly onProgress: (progress: LoadProgress) => void;
+}
+
 /**
  * Puts planned weights onto the device. The checkpoint may be closed once this resolved.
  *
- * @param dtype of the matrices; stored ones of another dtype are converted
- * @param owned receives everything that was allocated, also when this rejects; the caller frees it
+ * @param plan of this checkpoint, checked
  */
 export async function loadWeights(
-  device: Device,
   checkpoint: Checkpoint,
   plan: WeightPlan,
-  dtype: WeightDType,
-  owned: Freeable[],
+  target: WeightTarget,
 ): Promise<ModelWeights> {
-  const loader = new WeightLoader(device, checkpoint, dtype, owned);
+  const loader = new WeightLoader(checkpoint, target, plannedBytes(checkpoint, plan));
+  loader.report(0);
   const embedding = await loader.loadMatrix(plan.embedding);
   const layers: LayerWeights[] = [];
   for (const layer of plan.layers) layers.push(await loader.loadLayer(layer));
@@ -75,14 +94,28 @@ export async function loadWeights(
   return { embedding, layers, finalNorm, lmHead };
 }
 
+function plannedBytes(checkpoint: Checkpoint, plan: WeightPlan): number {
+  let total = 0;
+  for (const { name } of plannedTensors(plan)) total += checkpoint.getTensor(name).byteLength;
+  return total;
+}
+
 /** Turns planned tensors into device memory, and notes what it allocated. */
 class WeightLoader {
+  #loadedBytes = 0;
+
   constructor(
-    private readonly device: Device,
     private readonly checkpoint: Checkpoint,
-    private readonly dtype: WeightDType,
-    private readonly owned: Freeable[],
+    private readonly target: WeightTarget,
+    private readonly totalBytes: number,
   ) {}
+
+  /** Says that so many more bytes of the checkpoint are done. */
+  report(numBytes: number): void {
+    this.#loadedBytes += numBytes;
+    const { totalBytes } = this;
+    this.target.onProgress({ stage: 'weights', loadedBytes: this.#loadedBytes, totalBytes });
+  }
 
   async loadLayer(plan: LayerPlan): Promise<LayerWeights> {
     return {
@@ -102,15 +135,20 @@ class WeightLoader {
   }
 
   async loadMatrix({ inDim, parts }: MatrixPlan): Promise<Weight> {
-    const weight = await this.device.loadWeight({
-      dtype: this.dtype,
+    const stored = parts.map(({ name }) => this.checkpoint.getTensor(name));
+    const weight = await this.target.device.loadWeight({
+      dtype: this.target.dtype,
       inDim,
-      parts: parts.map(({ name, outDim }) => {
-        const { file, byteOffset, dtype } = this.checkpoint.getTensor(name);
-        return { source: file, byteOffset, dtype: deviceDtype(dtype), outDim };
-      }),
+      parts: stored.map(({ file, byteOffset, dtype, interleavedHeadDim }, i) => ({
+        source: file,
+        byteOffset,
+        dtype: deviceDtype(dtype),
+        outDim: parts[i].outDim,
+        interleavedHeadDim,
+      })),
     });
-    this.owned.push(weight);
+    this.target.owned.push(weight);
+    this.report(sumBytes(stored));
     return weight;
   }
 
@@ -118,15 +156,20 @@ class WeightLoader {
   async loadVector({ parts }: VectorPlan): Promise<Tensor<'f32'>> {
     const outDim = parts.reduce((sum, part) => sum + part.outDim, 0);
     const values = new Float32Array(outDim);
+    const stored = parts.map(({ name }) => this.checkpoint.getTensor(name));
     let start = 0;
-    for (const part of parts) {
-      const { file, byteOffset, byteLength, dtype } = this.checkpoint.getTensor(part.name);
-      values.set(widen(file.read(byteOffset, byteLength), deviceDtype(dtype)), start);
-      start += part.outDim;
+    for (const [
+      i,
+      { file, byteOffset, byteLength, dtype, interleavedHeadDim },
+    ] of stored.entries()) {
+      const part = widen(file.read(byteOffset, byteLength), deviceDtype(dtype) as FloatDType);
+      values.set(interleavedHeadDim ? inOrder(part, interleavedHeadDim) : part, start);
+      start += parts[i].outDim;
     }
-    const tensor = this.device.tensor({ dtype: 'f32', shape: [outDim] });
-    this.owned.push(tensor);
+    const tensor = this.target.device.tensor({ dtype: 'f32', shape: [outDim] });
+    this.target.owned.push(tensor);
     await tensor.write(values);
+    this.report(sumBytes(stored));
     return tensor;
   }
 
@@ -135,8 +178,20 @@ class WeightLoader {
   }
 }
 
+const sumBytes = (tensors: readonly CheckpointTensor[]): number =>
+  tensors.reduce((sum, { byteLength }) => sum + byteLength, 0);
+
+/** A vector whose heads have their halves as neighbours, with each half by itself. */
+function inOrder(values: Float32Array, headDim: number): Float32Array {
+  const half = headDim / 2;
+  return values.map((_, i) => {
+    const inHead = i % headDim;
+    return values[i - inHead + (inHead % half) * 2 + Math.floor(inHead / half)];
+  });
+}
+
 /** The device's name of a file dtype that {@link checkAgainstPlan} let pass. */
-export function deviceDtype(dtype: string): FloatDType {
+export function deviceDtype(dtype: string): WeightDType {
   return loadableDtypes[dtype as keyof typeof loadableDtypes];
 }
 

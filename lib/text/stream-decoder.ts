@@ -3,7 +3,7 @@ export type DecodeBatch = (ids: number[][]) => Promise<string[]>;
 
 /** A window longer than this is cut where the text was last complete. */
 const maxWindowLen = 16;
-/** More ids than these without a whole character are no character: they are let out as they are. */
+/** More ids than these are no unfinished character: what ends in U+FFFD is let out, but for what may still be one. */
 const maxHeldLen = 8;
 /** A character is at most four bytes, and a token at least one: fewer ids than these can be unfinished. */
 const maxCharLen = 4;
@@ -62,7 +62,10 @@ export class StreamDecoder {
   /** The whole window; then, when several tokens came, shorter ones; then what has been given, when unknown. */
   #addWindows(tokenIds: readonly number[], isLast: boolean, windows: number[][]): void {
     for (const id of tokenIds) this.#ids.push(id);
-    const numShorter = isLast ? 0 : Math.min(tokenIds.length, maxCharLen) - 1;
+    const isFull = this.#ids.length - this.#numClean >= maxHeldLen;
+    const numShorter = isLast
+      ? 0
+      : (isFull ? maxCharLen : Math.min(tokenIds.length, maxCharLen)) - 1;
     windows.push(this.#ids);
     for (let i = 1; i <= numShorter; i++) windows.push(this.#ids.slice(0, -i));
     if (this.#givenLength === undefined) windows.push(this.#ids.slice(0, this.#numClean));
@@ -74,9 +77,10 @@ export class StreamDecoder {
     const numShorter = texts.findIndex((text) => !text.endsWith(replacement));
     const isHeld = numShorter < 0 && !isLast && this.#ids.length - this.#numClean < maxHeldLen;
     if (isHeld) return '';
-    const text = texts[Math.max(0, numShorter)];
+    const numCut = numShorter >= 0 ? numShorter : fewestReplaced(texts);
+    const text = texts[numCut];
     this.#givenLength = text.length;
-    this.#numClean = this.#ids.length - Math.max(0, numShorter);
+    this.#numClean = this.#ids.length - numCut;
     if (numShorter >= 0) this.#shorten();
     return text.slice(givenLength);
   }
@@ -91,4 +95,13 @@ export class StreamDecoder {
     this.#givenLength = undefined;
     this.#cut = 0;
   }
+}
+
+/**
+ * The text that ends between two characters, of texts that all end in U+FFFD: a character that is cut in two makes
+ * itself, and with byte tokens all the bytes before it, into further ones. The longest of several.
+ */
+function fewestReplaced(texts: readonly string[]): number {
+  const counts = texts.map((text) => text.split(replacement).length);
+  return counts.indexOf(Math.min(...counts));
 }

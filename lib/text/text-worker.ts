@@ -61,6 +61,13 @@ export class TextWorker {
     return this.#files.templates.length > 0;
   }
 
+  /** How the model writes tool calls, as far as its templates or special tokens tell. */
+  get toolFormat(): 'hermes' | 'llama' | undefined {
+    const { templates, tokenizerJson } = this.#files;
+    if (templates.some(({ source }) => source.includes('<tool_call>'))) return 'hermes';
+    return tokenizerJson.includes('<|python_tag|>') ? 'llama' : undefined;
+  }
+
   /**
    * Renders and tokenises a chat.
    *

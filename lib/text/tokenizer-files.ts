@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../errors.js';
+import { readGgufTokenizer } from './gguf-tokenizer.js';
 
 /** A chat template and the name it goes by; `default` when the checkpoint has only one. */
 export interface NamedTemplate {
@@ -22,7 +23,7 @@ export interface TokenizerFiles {
 const namedTokenKeys = ['bos_token', 'eos_token', 'unk_token', 'pad_token'] as const;
 
 /**
- * Reads tokenizer.json, tokenizer_config.json and chat_template.jinja of a checkpoint's folder.
+ * Reads tokenizer.json, tokenizer_config.json and chat_template.jinja of a checkpoint's folder, or what a GGUF file says.
  *
  * Only tokenizer.json must exist. A chat_template.jinja goes before the `chat_template` of tokenizer_config.json,
  * which is text or a list of named ones.
@@ -30,6 +31,7 @@ const namedTokenKeys = ['bos_token', 'eos_token', 'unk_token', 'pad_token'] as c
  * @throws {EngineError} `ERR_TOKENIZER_INVALID` when tokenizer.json is missing or one of the files is malformed
  */
 export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles> {
+  if (folder.endsWith('.gguf')) return readGgufTokenizer(folder);
   const [tokenizerJson, configJson, jinja] = await Promise.all([
     readOptional(join(folder, 'tokenizer.json')),
     readOptional(join(folder, 'tokenizer_config.json')),

@@ -8,6 +8,7 @@ import {
   drawWithin,
   isDrawable,
   logSoftmax,
+  maskLogits,
   type SampleSettings,
 } from '../reference/sample.js';
 import { sampling } from '../tolerances.js';
@@ -27,6 +28,7 @@ const axes = {
   frequencyPenalty: [0, 0.3],
   bias: ['none', 'some', 'forbids half'],
   numLogprobs: [-1, 0, 1, 5, 20],
+  mask: ['none', 'half', 'one in ten', 'one'],
   history: [false, true],
   digests: [false, true],
   /** `coarse` rows are full of equal logits. */
@@ -85,8 +87,21 @@ function drawSlot(choice: Choice, random: Random): SamplingSlot {
     numLogprobs: choice.numLogprobs,
     seed: (BigInt(random.uint32()) << 32n) | BigInt(random.uint32()),
     ...(bias === 'none' ? {} : { logitBias: { ids, values } }),
+    ...(choice.mask === 'none' ? {} : { tokenMask: drawMask(choice, random) }),
     ...(history ? { promptTokens: tokens(20), outputTokens: tokens(20) } : {}),
   };
+}
+
+/** Bits past the vocabulary are set: nothing may come of them. `one in ten` may leave nothing. */
+function drawMask({ vocabSize, mask }: Choice, random: Random): Int32Array {
+  const words = new Int32Array(Math.ceil(vocabSize / 32));
+  const only = random.integer(0, vocabSize);
+  for (let id = 0; id < words.length * 32; id++) {
+    const isAllowed =
+      mask === 'one' ? id === only : random.integer(0, mask === 'half' ? 2 : 10) === 0;
+    if (id >= vocabSize || isAllowed) words[id >> 5] |= 1 << (id & 31);
+  }
+  return words;
 }
 
 function makeTrial(choice: Choice, random: Random): Trial {
@@ -143,11 +158,12 @@ interface Row {
 
 function checkRow(at: Row): void {
   const { choice, draw, outputs, row, counts } = at;
-  const logits = draw.logits.subarray(row * choice.vocabSize, (row + 1) * choice.vocabSize);
+  const raw = draw.logits.subarray(row * choice.vocabSize, (row + 1) * choice.vocabSize);
   const slot = draw.rowSlots[row];
-  const canDraw = isDrawable(logits);
+  const logits = maskLogits(raw, draw.slots[slot]?.tokenMask);
+  const canDraw = isDrawable(raw) && isDrawable(logits);
   expectEqual(`nonFinite[${row}]`, outputs.nonFinite[row], canDraw ? 0 : 1);
-  if (choice.digests) checkDigest(outputs, row, logits);
+  if (choice.digests) checkDigest(outputs, row, raw);
   if (slot === -1 || !canDraw) {
     expectEqual(`samples[${row}]`, outputs.samples[row], slot === -1 ? -1 : 0);
     checkLogprobs(at, logits, -1);

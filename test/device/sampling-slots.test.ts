@@ -72,6 +72,45 @@ describe('a sampling slot', () => {
     expect((await draw(0)).samples[0]).toBe((await draw(1)).samples[0]);
   });
 
+  test('draws only what its mask allows, which is set in order with the steps and lifted by the slot', async () => {
+    const maskOf = (...ids: number[]) => {
+      const mask = new Int32Array(Math.ceil(tiny.vocabSize / 32));
+      for (const id of ids) mask[id >> 5] |= 1 << (id & 31);
+      return mask;
+    };
+    const setMask = (mask: Int32Array) => model.device.setSlotMask(model.program, 0, mask);
+    set(0, { numLogprobs: 2 });
+    setMask(maskOf(31));
+    const first = draw(0, 1);
+    const mask = maskOf(32, 45);
+    setMask(mask);
+    mask.fill(0); // copied when it returns
+    const second = draw(0);
+    set(0, {});
+    expect((await first).samples[0]).toBe(31);
+    const third = draw(0, 1);
+    expect((await first).samples[1]).toBe((await third).samples[1]);
+    expect((await first).logprobs[0]).toBe(0);
+    expect([32, 45]).toContain((await second).samples[0]);
+    const { samples } = await third;
+    expect(samples[0]).toBe(samples[1]);
+    expect(() => setMask(new Int32Array(99))).toThrow('mask.length is 99; expected 2');
+    set(2, { tokenMask: maskOf(33) });
+    expect((await draw(2)).samples[0]).toBe(33);
+  });
+
+  test('counts its draws and its bias under a mask, and says when the mask leaves nothing', async () => {
+    const mask = new Int32Array([0b111000, 0]);
+    set(0, { presencePenalty: 1e6, tokenMask: mask });
+    const drawn = [await draw(0), await draw(0), await draw(0)].map(({ samples }) => samples[0]);
+    expect(drawn.toSorted((a, b) => a - b)).toEqual([3, 4, 5]);
+    const bias = { ids: new Int32Array([4, 9]), values: new Float32Array([1e6, 2e6]) };
+    set(0, { tokenMask: mask, logitBias: bias });
+    expect((await draw(0)).samples[0]).toBe(4);
+    model.device.setSlotMask(model.program, 0, new Int32Array(2));
+    expect([...(await draw(0, 1)).nonFinite]).toEqual([1, 0]);
+  });
+
   test('gives the logprobs that were asked for', async () => {
     set(0, { numLogprobs: 3 });
     const { samples, logprobs, topIds, topLogprobs } = await draw(0, 1);

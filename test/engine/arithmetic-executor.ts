@@ -33,6 +33,7 @@ const unwritten = 0;
 interface Slot {
   params: SlotParams;
   counted: number;
+  mask?: Int32Array;
 }
 
 /**
@@ -92,6 +93,11 @@ export class ArithmeticExecutor implements Executor {
       wantDigests: false,
       wantLogits: false,
     };
+  }
+
+  setSlotMask(slot: number, mask: Int32Array): void {
+    const { params, counted } = this.#slots.get(slot) as Slot;
+    this.#slots.set(slot, { params, counted, mask: mask.slice() });
   }
 
   setSamplingSlot(slot: number, params: SlotParams): void {
@@ -235,7 +241,8 @@ export class ArithmeticExecutor implements Executor {
       if (outcome.digests !== undefined) outcome.digests[i] = digestOf(attended);
       const slot = this.#slots.get(step.logitSlots[i]);
       assert(slot !== undefined, `sampling slot ${step.logitSlots[i]} was never set`);
-      const token = drawToken(attended, this.vocabSize, drawOf(slot, position + 1));
+      let token = drawToken(attended, this.vocabSize, drawOf(slot, position + 1));
+      while (!allows(slot, token)) token = (token + 1) % this.vocabSize;
       outcome.samples[i] = token;
       for (let k = 0; k < (slot.params.logprobs ?? 0); k++) {
         outcome.topIds[i * maxTopLogprobs + k] = (token + k) % this.vocabSize;
@@ -261,4 +268,9 @@ function drawOf({ params, counted }: Slot, position: number) {
   const { ids = new Int32Array(0), values } = params.logitBias ?? {};
   const banned = new Set(ids.filter((_, i) => (values?.[i] ?? 0) < -1e20));
   return { temperature: params.temperature, seed: params.seed, position, counted, banned };
+}
+
+/** A mask that allows nothing would be an endless search: the engine never sends one. */
+function allows({ mask }: Slot, token: number): boolean {
+  return mask === undefined || ((mask[token >> 5] >>> (token & 31)) & 1) === 1;
 }

@@ -166,6 +166,10 @@ export class WatchedExecutor implements Executor {
     this.inner.setSamplingSlot(slot, params);
   }
 
+  setSlotMask(slot: number, mask: Int32Array): void {
+    this.inner.setSlotMask(slot, mask);
+  }
+
   close(): Promise<void> {
     return this.inner.close();
   }

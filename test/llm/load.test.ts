@@ -126,6 +126,16 @@ describe('a loaded model', () => {
     expect(llm.stats().numPreemptions).toBeGreaterThan(0);
   });
 
+  test('reports how far loading is, and stops loading when the signal says so', async () => {
+    const fractions: number[] = [];
+    await open({ onProgress: (at) => fractions.push(at.loadedBytes / at.totalBytes) });
+    expect([fractions[0], fractions.at(-1)]).toEqual([0, 1]);
+
+    const abort = new AbortController();
+    const onProgress = () => abort.abort(new Error('too slow'));
+    await expect(open({ onProgress, signal: abort.signal })).rejects.toThrow('too slow');
+  });
+
   test('lets the process end without close()', () => {
     const script = `
       const { load } = await import(${JSON.stringify(pathToFileURL('dist/index.js').href)});
@@ -155,6 +165,8 @@ describe('load refuses', () => {
     ['a quantised KV cache', { kvDtype: 'int8' as 'f32' }, { code: 'ERR_UNSUPPORTED_DTYPE' }],
     ['a misspelt option', { blocksize: 16 } as object, { field: 'options.blocksize' }],
     ['an empty salt', { salt: '' }, { field: 'salt' }],
+    ['a callback that is none', { onProgress: 'bar' } as object, { field: 'onProgress' }],
+    ['a signal that is none', { signal: {} } as object, { field: 'signal' }],
   ])('%s', async (_, options, expected) => {
     const loading = load(folder, { contextLen: 512, ...options });
     await expect(loading).rejects.toMatchObject(expected);

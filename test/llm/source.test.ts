@@ -29,7 +29,6 @@ describe('findModelFolder', () => {
 
   test.each([
     ['./missing', [`the folder ${root}/missing`]],
-    ['someone/something', ['hub', `the folder ${root}/someone/something: there is none`]],
     ['owner/name', ['hub', `the folder ${root}/owner/name: it exists`]],
     ['owner', ["only 'recall'", `the folder ${root}/owner: it exists`]],
     ['nothing', ["only 'recall'", `the folder ${root}/nothing: there is none`]],

@@ -44,6 +44,29 @@ TEST("int8 and int4 products have the same bits on every instruction set and thr
   }
 }
 
+TEST("products of the largest integers have the same bits on every instruction set") {
+  constexpr Shape kShape = {5, 96, 64};
+  std::vector<f32> x(size_t(kShape.num_rows) * size_t(kShape.in_dim));
+  std::vector<f32> weight(size_t(kShape.out_dim) * size_t(kShape.in_dim));
+  // Rows of one sign, of the other, and of signs by turns: all of x is 127 or -127.
+  for (size_t i = 0; i < x.size(); ++i) {
+    const size_t row = i / size_t(kShape.in_dim);
+    x[i] = row == 0 || (row > 1 && i / row % 2 == 0) ? 1.0f : -1.0f;
+  }
+  // One -8 and 31 times 7, what 4 bits hold; in 8 bits -127 and 111, or 127 and -127.
+  for (size_t i = 0; i < weight.size(); ++i) {
+    const size_t output = i / size_t(kShape.in_dim);
+    weight[i] =
+        output % 2 == 0 ? (i % 32 == 0 ? -8.0f : 7.0f) : (i / output % 2 == 0 ? 1.0f : -1.0f);
+    if (output % 4 == 3) weight[i] = 1.0f;
+  }
+  for (const DType dtype : {kInt8, kInt4}) {
+    same_on_all_backends([&](Backend& backend) {
+      return multiply(backend, dtype, FloatArray(kF32, x), FloatArray(kF32, weight), kShape);
+    });
+  }
+}
+
 TEST("int8 and int4 weights take 34 and 18 bytes per group of 32, without anything beside them") {
   Backend& backend = best_backend();
   CHECK_EQUAL(backend.packed_bytes(kInt8, 64, 96), size_t(64 * 3 * 34));

@@ -16,6 +16,14 @@ export interface SampleSettings {
   readonly outputCounts: ReadonlyMap<number, number>;
 }
 
+/** The logits with those at -infinity whose bit, `id % 32` of word `id / 32`, is not set. */
+export function maskLogits(logits: ArrayLike<number>, mask?: ArrayLike<number>): Float32Array {
+  return Float32Array.from(logits, (logit, id) => {
+    const isAllowed = mask === undefined || ((mask[Math.floor(id / 32)] >>> (id % 32)) & 1) === 1;
+    return isAllowed ? logit : Number.NEGATIVE_INFINITY;
+  });
+}
+
 /** The tokens that may be drawn, in the order in which a draw walks them. */
 export interface Candidates {
   readonly ids: readonly number[];

@@ -23,6 +23,7 @@ class Slot {
     keep(settings.bias_values, bias_values_, view.bias_values);
     keep(settings.output_counts, counts_, view.output_counts);
     keep(settings.in_prompt, prompt_, view.in_prompt);
+    keep(settings.token_mask, mask_, view.token_mask);
   }
   std::vector<i32> counts() const {
     return counts_ == nullptr ? std::vector<i32>() : counts_->download();
@@ -41,6 +42,7 @@ class Slot {
   std::unique_ptr<emulation::DeviceArray<i32>> bias_ids_, counts_;
   std::unique_ptr<emulation::DeviceArray<f32>> bias_values_;
   std::unique_ptr<emulation::DeviceArray<u8>> prompt_;
+  std::unique_ptr<emulation::DeviceArray<u32>> mask_;
 };
 
 struct Draw {
@@ -136,13 +138,17 @@ inline void check_samples(const Draw& draw, const Samples& samples) {
   for (const Settings& settings : draw.slots) counts.push_back(settings.output_counts);
   for (size_t row = 0; row < draw.logits.size(); ++row) {
     const check::Case in_row(check::text("row ", row));
-    const std::vector<f32>& logits = draw.logits[row];
     if (draw.want_digests) {
-      CHECK_EQUAL(samples.digests[row], sample_reference::digest_of(logits));
+      CHECK_EQUAL(samples.digests[row], sample_reference::digest_of(draw.logits[row]));
       emulation::note_exact_case("sample_digest");
     }
     const i32 slot = draw.row_slots[row];
-    const bool is_drawable = sample_reference::is_drawable(logits);
+    std::vector<f32> logits = draw.logits[row];
+    bool is_drawable = sample_reference::is_drawable(logits);
+    if (slot >= 0 && is_drawable) {
+      logits = sample_reference::masked(std::move(logits), draw.slots[size_t(slot)]);
+      is_drawable = sample_reference::is_drawable(logits);
+    }
     CHECK_EQUAL(i32(samples.non_finite[row]), is_drawable ? 0 : 1);
     if (slot < 0 || !is_drawable) {
       CHECK_EQUAL(samples.ids[row], slot < 0 ? -1 : 0);

@@ -22,7 +22,17 @@ struct Settings {
   std::vector<f32> bias_values;
   std::vector<i32> output_counts;  // [vocab_size], or empty
   std::vector<u8> in_prompt;       // [vocab_size], or empty
+  std::vector<u32> token_mask;     // [ceil(vocab_size / 32)], or empty
 };
+
+// The logits with those at -inf that the settings' mask forbids.
+inline std::vector<f32> masked(std::vector<f32> logits, const Settings& settings) {
+  if (settings.token_mask.empty()) return logits;
+  for (size_t id = 0; id < logits.size(); ++id) {
+    if ((settings.token_mask[id / 32] >> (id % 32) & 1u) == 0) logits[id] = -INFINITY;
+  }
+  return logits;
+}
 
 // No NaN, no +inf, and something finite.
 inline bool is_drawable(const std::vector<f32>& logits) {

@@ -17,6 +17,19 @@ T pick(const T (&values)[n], Random& random) {
   return values[size_t(random.below(i32(n)))];
 }
 
+// Bits past the vocabulary are set: nothing may come of them. Nothing at all is allowed at times.
+std::vector<u32> draw_mask(i32 vocab_size, Random& random) {
+  const i32 kind = random.below(4);
+  std::vector<u32> mask(size_t(vocab_size + 31) / 32, 0);
+  for (i32 id = 0; id < i32(mask.size()) * 32; ++id) {
+    const bool is_allowed = id >= vocab_size || (kind == 0 && random.below(2) == 0) ||
+                            (kind == 1 && random.below(10) == 0) || (kind == 2 && id % 32 == 31);
+    if (is_allowed) mask[size_t(id) / 32] |= 1u << (id % 32);
+  }
+  if (kind == 3) mask[0] |= 1u << random.below(std::min(vocab_size, 32));
+  return mask;
+}
+
 // Settings over the whole range of each field; an axis is off in a third or so of the draws.
 Settings draw_settings(i32 vocab_size, Random& random) {
   Settings settings;
@@ -43,6 +56,7 @@ Settings draw_settings(i32 vocab_size, Random& random) {
     settings.bias_ids.push_back(id);
     settings.bias_values.push_back(biases == 2 ? random.uniform(5.0f) : -1e4f);
   }
+  if (random.below(3) == 0) settings.token_mask = draw_mask(vocab_size, random);
   return settings;
 }
 
@@ -192,6 +206,39 @@ TEST("a row that bias leaves without a finite logit is non-finite, its own logit
   const Samples samples = sample_fixture::run(launcher, draw);
   CHECK(samples.ids == (std::vector<i32>{0, 0}));
   CHECK(samples.non_finite == (std::vector<u8>{1, 1}));
+}
+
+TEST("a masked row draws, and gives log-probabilities, as if all other tokens were at -inf") {
+  Random random(emulation::run_seed() + 47);
+  EmulatedLauncher launcher;
+  for (const i32 vocab_size : {1, 31, 32, 33, 100, 1024, 4099}) {
+    for (i32 trial = 0; trial < 6; ++trial) {
+      Draw draw = draw_rows(vocab_size, 3, random);
+      for (Settings& settings : draw.slots) {
+        settings.token_mask = draw_mask(vocab_size, random);
+        settings.params.num_logprobs = trial % 3 == 0 ? 0 : 5;
+      }
+      run_and_check(launcher, draw);
+    }
+  }
+}
+
+TEST("greedy takes the best token that the mask allows; a mask of none makes the row non-finite") {
+  EmulatedLauncher launcher;
+  Draw draw;
+  draw.logits.assign(3, std::vector<f32>(70, 1.0f));
+  draw.row_slots = {0, 1, 2};
+  draw.row_positions = {0, 0, 0};
+  draw.slots.resize(3);
+  for (std::vector<f32>& row : draw.logits) row[3] = 9.0f;
+  draw.slots[0].token_mask = {0, 1u << 5, 1u << 2};
+  draw.slots[1].token_mask = {0, 0, 0};
+  draw.slots[1].params.num_logprobs = 2;
+  draw.slots[2].token_mask = {~0u, ~0u, ~0u};
+  const Samples samples = sample_fixture::run(launcher, draw);
+  CHECK(samples.ids == (std::vector<i32>{37, 0, 3}));
+  CHECK(samples.non_finite == (std::vector<u8>{0, 1, 0}));
+  CHECK_EQUAL(samples.top_ids[kMaxTopLogprobs], -1);
 }
 
 TEST("one captured sample is right for 50 random vectors of slots, positions and logits") {

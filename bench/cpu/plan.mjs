@@ -1,0 +1,35 @@
+// Which rows a run measures in which setting.
+//
+// Everything in every setting takes hours, nearly all of them the peer's. So the larger model runs the
+// rows that are judged on it, and AVX2 the short ones; `--all` runs everything.
+
+import { engineRows } from './rows.mjs';
+
+const isShort = ({ args }) => args.promptLen <= 512;
+
+/** Rows that are judged in a setting: bf16 prefill and decode of l1b, everything of s03. */
+function isJudged(row, { model, isa }) {
+  if (model === 'l1b') return isa !== 'avx2' && ['prefill', 'decode'].includes(row.group);
+  if (isa !== 'avx2') return true;
+  return isShort(row) && !['streams', 'ttft'].includes(row.group);
+}
+
+/**
+ * The rows that both engines run in a setting.
+ *
+ * @param setting `{ model, isa }`
+ * @param options of {@link readOptions}
+ */
+export function plannedRows(setting, { only, isQuick, isWhole }) {
+  const asked = engineRows(isQuick).filter((row) => only.includes(row.group));
+  return isWhole || isQuick ? asked : asked.filter((row) => isJudged(row, setting));
+}
+
+/** Rows about a process as a whole, of bf16 weights. */
+export function plannedProcessRows({ model, isa }, { only, isWhole, isQuick }) {
+  const kinds = ['memory', 'load'].filter((kind) => only.includes(kind));
+  return isWhole || isQuick || (model !== 'l1b' && isa !== 'avx2') ? kinds : [];
+}
+
+/** Kinds of weights among rows, in the order in which they run; each has its own pair of processes. */
+export const weightsOf = (rows) => [...new Set(rows.map(({ weights }) => weights))];

@@ -1,0 +1,122 @@
+// `npm run bench:soak`: more requests than the engine can answer, for a long time. Requests arrive at random
+// at 120 % of the measured capacity, some are aborted, too many are refused; every token that arrives is
+// compared with what its request gives alone.
+//
+//   --minutes 10         of overload; the first one, or half of less than two, is not judged for memory
+//   --model recall       or s03 (316 M random bf16 weights)
+//   --threads 2
+//   --seed 1
+
+import { parseArgs } from 'node:util';
+import { load } from '../dist/index.js';
+import { huggingFaceFolder } from './cpu/models/make-models.mjs';
+import { machineLine, median } from './machine.mjs';
+import { measureCapacity, overload } from './soak/phases.mjs';
+import { makeQuestions, mixes, randomFrom, Traffic } from './soak/traffic.mjs';
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '10' },
+    model: { type: 'string', default: 'recall' },
+    threads: { type: 'string', default: '2' },
+    seed: { type: 'string', default: '1' },
+  },
+});
+const mix = mixes[values.model];
+if (mix === undefined) throw new Error(`--model: ${values.model} is none of ${Object.keys(mixes)}`);
+const seconds = Number(values.minutes) * 60;
+const capacitySeconds = Math.min(30, seconds / 2);
+const warmSeconds = Math.min(60, seconds / 2);
+const maxQueue = 64;
+const loadFactor = 1.2;
+/** Room for half of what the running sequences may need at most: evictions and preemptions happen. */
+const poolTokens = (mix.maxSeqs * (mix.sharedLen + mix.ownLen[1] + mix.outputLen[1])) / 2;
+
+const open = (options) => {
+  const source = values.model === 'recall' ? 'recall' : huggingFaceFolder(values.model);
+  return load(source, { backend: 'cpu', threads: Number(values.threads), ...options });
+};
+
+async function openSmallPool() {
+  const probe = await open({ kvCacheBytes: 1 << 26 });
+  const { kvBlockBytes, blockSize } = probe.info;
+  await probe.close();
+  const kvCacheBytes = Math.ceil(poolTokens / blockSize) * kvBlockBytes;
+  const contextLen = mix.sharedLen + mix.ownLen[1] + mix.outputLen[1];
+  return open({ kvCacheBytes, contextLen, maxSeqs: mix.maxSeqs, maxQueue });
+}
+
+/** How far memory went: last quarter to first quarter of what is judged, and its whole range. */
+function judgeMemory(samples) {
+  const judged = samples.filter(({ second }) => second >= warmSeconds);
+  const quarter = Math.max(1, judged.length >> 2);
+  const rss = judged.map(({ rssBytes }) => rssBytes);
+  const first = median(rss.slice(0, quarter));
+  const drift = median(rss.slice(-quarter)) / first - 1;
+  return { first, drift, range: (Math.max(...rss) - Math.min(...rss)) / first };
+}
+
+const percent = (fraction) => `${(100 * fraction).toFixed(1)} %`;
+const results = [];
+function check(what, isMet, found) {
+  results.push(isMet);
+  console.log(`${isMet ? 'pass ' : 'below'} ${what}: ${found}`);
+}
+
+console.log(`${machineLine()}; ${values.model}, ${values.threads} threads, seed ${values.seed}`);
+const llm = await openSmallPool();
+const random = randomFrom(Number(values.seed));
+const questions = await makeQuestions(llm, mix, random);
+const traffic = new Traffic(llm, questions, random);
+const capacity = await measureCapacity(traffic, {
+  seconds: capacitySeconds,
+  maxSeqs: mix.maxSeqs,
+});
+console.log(
+  `capacity: ${capacity.requestsPerSecond.toFixed(1)} requests/s, ${capacity.tokensPerSecond.toFixed(0)} tokens/s (${capacitySeconds} s)`,
+);
+const before = { ...traffic.counts };
+const requestsPerSecond = loadFactor * capacity.requestsPerSecond;
+const { samples, maxWaiting, delayMs } = await overload(traffic, { seconds, requestsPerSecond });
+const counts = Object.fromEntries(
+  Object.entries(traffic.counts).map(([key, value]) => [key, value - before[key]]),
+);
+const { numRunning, numWaiting, numPreemptions, numCoalesced, cache } = llm.stats();
+console.log(
+  `overload: ${requestsPerSecond.toFixed(1)} requests/s for ${seconds} s: ${JSON.stringify(counts)}`,
+);
+console.log(
+  `${numPreemptions} preemptions, ${numCoalesced} coalesced, ${cache.removals.evicted} blocks evicted, ${percent(cache.hitTokens / cache.queryTokens)} of prompt tokens hit`,
+);
+const memory = judgeMemory(samples);
+const last = samples.at(-1);
+const share = last.tokens - before.tokens;
+const rate = share / last.second / capacity.tokensPerSecond;
+const numEnded = counts.answered + counts.aborted + counts.refused;
+check(
+  'every token is the one that comes alone',
+  traffic.faults.length === 0,
+  `${traffic.faults.length} faults`,
+);
+check('every request ended', numEnded === counts.sent, `${numEnded} of ${counts.sent}`);
+// Preempted sequences wait in the same queue.
+check(
+  'queue is bounded',
+  maxWaiting <= maxQueue + mix.maxSeqs,
+  `at most ${maxWaiting} waited; limit ${maxQueue}, and ${mix.maxSeqs} preempted`,
+);
+check('throughput ≥ 95 % of the capacity', rate >= 0.95, percent(rate));
+check(
+  `RSS within 2 % after ${warmSeconds} s`,
+  Math.abs(memory.drift) <= 0.02,
+  `${percent(memory.drift)} from ${(memory.first / 2 ** 20).toFixed(0)} MiB, range ${percent(memory.range)}`,
+);
+check(
+  'nothing is held at the end',
+  numRunning + numWaiting + cache.numLive === 0,
+  `${numRunning} running, ${numWaiting} waiting, ${cache.numLive} blocks`,
+);
+console.log(`event loop: p99 ${delayMs.p99.toFixed(2)} ms, max ${delayMs.max.toFixed(2)} ms`);
+for (const fault of traffic.faults) console.log(fault);
+await llm.close();
+process.exitCode = results.every(Boolean) ? 0 : 1;

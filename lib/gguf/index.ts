@@ -1,0 +1,8 @@
+export { GgufFields } from './gguf-fields.js';
+export {
+  type GgufHeader,
+  type GgufTensor,
+  type GgufTensorType,
+  openGgufHeader,
+  readGgufHeader,
+} from './gguf-header.js';
