@@ -218,7 +218,9 @@ Status Program::download_samples(Backend& backend, const ResultLayout& layout, i
 // Remembers the samples for the next step, and counts them.
 void Program::keep_samples(const u8* samples, i32 num_rows) {
   previous_.tokens.resize(static_cast<size_t>(num_rows));
-  std::memcpy(previous_.tokens.data(), samples, sizeof(i32) * static_cast<size_t>(num_rows));
+  if (num_rows > 0) {  // nothing was drawn: there are no bytes to point at
+    std::memcpy(previous_.tokens.data(), samples, sizeof(i32) * static_cast<size_t>(num_rows));
+  }
   counts_.tokens_sampled = 0;
   for (const i32 token : previous_.tokens) counts_.tokens_sampled += token >= 0;
 }

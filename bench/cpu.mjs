@@ -89,11 +89,11 @@ function plannedSettings() {
 
 /** Says how long this will take, after a look at what the machine can do now. */
 function printEstimate(settings) {
-  const seconds = settings.map(({ model, threads, isa }) =>
+  const seconds = settings.map((setting) =>
     estimateSeconds(
-      model,
-      plannedRows({ model, isa }, options),
-      measureCeilings({ isa, threads }),
+      setting.model,
+      plannedRows(setting, options),
+      measureCeilings(setting),
       options,
     ),
   );

@@ -38,11 +38,11 @@ const open = (options) => {
 };
 
 async function openSmallPool() {
-  const probe = await open({ kvCacheBytes: 1 << 26 });
+  const contextLen = mix.sharedLen + mix.ownLen[1] + mix.outputLen[1];
+  const probe = await open({ contextLen });
   const { kvBlockBytes, blockSize } = probe.info;
   await probe.close();
   const kvCacheBytes = Math.ceil(poolTokens / blockSize) * kvBlockBytes;
-  const contextLen = mix.sharedLen + mix.ownLen[1] + mix.outputLen[1];
   return open({ kvCacheBytes, contextLen, maxSeqs: mix.maxSeqs, maxQueue });
 }
 

@@ -11,7 +11,7 @@ for (const salt of ['north', 'south', 'north']) {
   const { text, usage } = await llm.chat(messages, { salt });
   console.log(salt, text, 'cached', usage.cachedTokens, 'of', usage.promptTokens);
 }
-console.log('dropped', llm.invalidate({ salt: 'north' }), 'blocks of north');
+console.log('dropped', await llm.invalidate({ salt: 'north' }), 'blocks of north');
 const { cause } = await llm.explain({ messages }, { salt: 'north' });
 console.log('north would miss now, because:', cause);
 await llm.close();

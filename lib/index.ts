@@ -12,8 +12,12 @@ export {
 export type { DownloadProgress } from './hub/index.js';
 export {
   BlockAllocator,
+  type BlockInfo,
+  type BlockMap,
+  type BlockMapRange,
   type CacheStats,
   type InvalidateTarget,
+  type Pin,
   PrefixCache,
 } from './kv/index.js';
 export * from './llm/index.js';

@@ -14,7 +14,7 @@ const floors: Record<string, readonly string[]> = {
   engine: ['model', 'kv', 'text', 'grammar', 'device', 'errors'],
   hub: ['errors'],
   llm: ['hub', 'engine', 'model', 'kv', 'text', 'grammar', 'device', 'errors'],
-  cli: ['llm', 'text', 'errors'],
+  cli: ['llm', 'hub', 'text', 'device', 'errors'],
   index: ['hub', 'llm', 'engine', 'model', 'kv', 'text', 'grammar', 'device', 'errors'],
 };
 

@@ -137,3 +137,9 @@ export const sampling = {
  * (reference-forward.test.ts), and those are tested in f32.
  */
 export const modelLogits = { f32: 1e-5, f16: 4e-3, bf16: 3e-2 } as const;
+
+/**
+ * Logits against transformers in float32 over 600 tokens, relative to the largest logit of the row. Its rotary angles
+ * are products in float32, off by up to 600 * 2^-24 rad; found within 2e-5.
+ */
+export const transformersLogits = 1e-4;

@@ -4,20 +4,20 @@
 import { weightsOf } from './plan.mjs';
 import { decodeStep, prefillFlops, shapes, weightBytes } from './shapes.mjs';
 
-/** Parts of the multiplication peak and of the bandwidth that an engine reaches: bench/log.md. */
-const reached = { ours: { peak: 0.6, bandwidth: 0.75 }, peer: { peak: 0.28, bandwidth: 0.4 } };
+/** Parts of the bandwidth, and of the multiplication peak, that an engine reaches: bench/log.md. */
+const reached = {
+  ours: { bandwidth: 0.8, bf16: 0.75, quantized: 0.5 },
+  peer: { bandwidth: 0.5, bf16: 0.28, quantized: 0.2 },
+};
 /** Starting a process, loading, the first step: seconds per gigabyte of bf16 weights. */
 const secondsPerLoadedGigabyte = 4;
 const secondsPerCeilings = 2.5;
 
-function prefillSeconds(shape, numTokens, gflops, { peak }) {
-  return prefillFlops(shape, numTokens) / 1e9 / (gflops * peak);
-}
-
 /** Seconds that one engine takes for a row: once, and in each round. */
 function rowSeconds({ op, args, weights }, shape, ceilings, engine) {
-  const gflops = engine.isOurs && weights !== 'bf16' ? ceilings.int8Gops : ceilings.bf16Gflops;
-  const prefill = (numTokens) => prefillSeconds(shape, numTokens, gflops, engine);
+  const rate =
+    weights === 'bf16' ? ceilings.bf16Gflops * engine.bf16 : ceilings.int8Gops * engine.quantized;
+  const prefill = (numTokens) => prefillFlops(shape, numTokens) / 1e9 / rate;
   if (op === 'prefill') return { once: 0, each: prefill(args.promptLen) };
   if (op === 'prefillCached') {
     const whole = prefill(args.promptLen);
@@ -26,7 +26,7 @@ function rowSeconds({ op, args, weights }, shape, ceilings, engine) {
   const { numSeqs, promptLen, numTokens } = args;
   const { bytes, flops } = decodeStep(shape, { numSeqs, meanContextLen: promptLen, weights });
   const memory = bytes / 1e9 / (ceilings.gigabytesPerSecond * engine.bandwidth);
-  const compute = flops / 1e9 / (gflops * engine.peak);
+  const compute = flops / 1e9 / rate;
   return { once: numSeqs * prefill(promptLen), each: numTokens * (memory + compute) };
 }
 

@@ -1,23 +1,28 @@
 // Which rows a run measures in which setting.
 //
 // Everything in every setting takes hours, nearly all of them the peer's. So the larger model runs the
-// rows that are judged on it, and AVX2 the short ones; `--all` runs everything.
+// rows that are judged on it, and one thread and AVX2 the short ones of what two threads run in full;
+// `--all` runs everything.
 
 import { engineRows } from './rows.mjs';
 
 const isShort = ({ args }) => args.promptLen <= 512;
+const isPrefillOrDecode = ({ group }) => ['prefill', 'decode'].includes(group);
 
-/** Rows that are judged in a setting: bf16 prefill and decode of l1b, everything of s03. */
-function isJudged(row, { model, isa }) {
-  if (model === 'l1b') return isa !== 'avx2' && ['prefill', 'decode'].includes(row.group);
-  if (isa !== 'avx2') return true;
-  return isShort(row) && !['streams', 'ttft'].includes(row.group);
+/** Whether a row runs in a setting without `--all`. */
+function isJudged(row, { model, threads, isa }) {
+  const isAlone = threads === 1;
+  if (model === 'l1b') {
+    return isa !== 'avx2' && isPrefillOrDecode(row) && (!isAlone || isShort(row));
+  }
+  if (isa === 'avx2') return isShort(row) && !isAlone;
+  return !isAlone || (row.weights === 'bf16' && row.group !== 'ttft') || isShort(row);
 }
 
 /**
  * The rows that both engines run in a setting.
  *
- * @param setting `{ model, isa }`
+ * @param setting `{ model, threads, isa }`
  * @param options of {@link readOptions}
  */
 export function plannedRows(setting, { only, isQuick, isWhole }) {

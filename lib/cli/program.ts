@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { EngineError } from '../errors.js';
 import { chat } from './chat.js';
+import { DoctorFailure, doctor } from './doctor/doctor.js';
 import { printInspection } from './print-inspection.js';
 import { say, type Terminal } from './terminal.js';
 
@@ -19,6 +20,7 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode;
+    if (error instanceof DoctorFailure) return 1;
     say(terminal, `error: ${sentenceOf(error)}`);
     return 1;
   }
@@ -58,6 +60,12 @@ function programFor(terminal: Terminal): Command {
     .description('Say what a model is and what of it fits into this machine, without loading it.')
     .addOption(new Option('--json', 'as one JSON object'))
     .action((model, options) => printInspection(model, options, terminal));
+  program
+    .command('doctor')
+    .exitOverride()
+    .description('Say what this machine has, what of it is used, and whether it works.')
+    .addOption(new Option('--json', 'as one JSON object'))
+    .action((options) => doctor({ ...options, version: packageVersion() }, terminal));
   return program;
 }
 

@@ -34,6 +34,7 @@ export { StepBuffer } from './step-buffer.js';
 export type { ProgramLimits, RecordLimits, StepLimits } from './step-limits.js';
 export type { StepCounters, StepResult } from './step-result.js';
 export type { StepTensors } from './step-tensors.js';
+export { type DeviceSurvey, surveyDevices } from './survey.js';
 export { Tensor, type TensorOptions } from './tensor.js';
 export { HostBlocks, type Transfer, type TransferOptions } from './transfer.js';
 export {

@@ -1,6 +1,5 @@
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import { CudaError, EngineError, type ErrorCode, errorCodes } from '../errors.js';
+import { loadAddonFile } from './addon-file.js';
 
 declare const handleKind: unique symbol;
 /** An opaque object of the addon; the addon refuses a handle of another kind. */
@@ -138,25 +137,11 @@ let loaded: NativeAddon | undefined;
 /**
  * The addon, loaded at the first call.
  *
- * @throws {EngineError} `ERR_ADDON_UNAVAILABLE` when there is no build or prebuild for this platform
+ * @throws {EngineError} `ERR_ADDON_UNAVAILABLE` when there is no build or prebuilt addon for this platform; names every place tried
  */
 export function nativeAddon(): NativeAddon {
-  loaded ??= withTypedErrors(loadAddon());
+  loaded ??= withTypedErrors(loadAddonFile() as NativeAddon);
   return loaded;
-}
-
-function loadAddon(): NativeAddon {
-  const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
-  try {
-    const load = createRequire(import.meta.url)('node-gyp-build') as (root: string) => NativeAddon;
-    return load(packageRoot);
-  } catch (cause) {
-    throw new EngineError(
-      'ERR_ADDON_UNAVAILABLE',
-      `no addon for ${process.platform}-${process.arch} in ${packageRoot}: ${(cause as Error).message}`,
-      { cause, hint: 'run `npm run build:addon`' },
-    );
-  }
 }
 
 /** The addon throws bare errors with a code; every error that leaves lib/ is an EngineError. */

@@ -6,12 +6,12 @@ import { numCommonTokens } from './token-list.js';
  * waiting for it saves computing the block twice.
  *
  * A sequence computes a common token for both when it has yet to run it. The token can be hit once
- * the step that fills its block, or ends the prompt inside the block, is submitted.
+ * the step that fills its block is submitted, or the one that ends the prompt inside the block has completed.
  *
  * @param waiting looks up the cache; holds nothing
  * @param numCached tokens that the cache can give it now
  * @param running sequences with blocks
- * @returns the one that gives most, and the position up to which it must have computed
+ * @returns the one that gives most, and the position up to which it must have got
  */
 export function findProducer(
   waiting: Sequence,
@@ -26,19 +26,22 @@ export function findProducer(
     const numCommon = numHittable(producer, waiting);
     if (numCommon <= mostTokens) continue;
     const blockEnd = Math.ceil(numCommon / blockSize) * blockSize;
-    const untilComputed = Math.min(blockEnd, producer.numTokens);
-    if (producer.numComputed >= untilComputed) continue;
+    const isTail = blockEnd > producer.numTokens;
+    const waitsFor = { producer, until: isTail ? producer.numTokens : blockEnd, isTail };
+    if (!isToCome(waitsFor)) continue;
     mostTokens = numCommon;
-    best = { producer, untilComputed };
+    best = waitsFor;
   }
   return best;
 }
 
 /** Whether what it waits for is still to come; false sends it back to the cache. */
 export function isStillWaiting({ waitsFor }: Sequence): boolean {
-  if (waitsFor === undefined) return false;
-  const { producer, untilComputed } = waitsFor;
-  return producer.state === 'running' && producer.numComputed < untilComputed;
+  return waitsFor !== undefined && waitsFor.producer.state === 'running' && isToCome(waitsFor);
+}
+
+function isToCome({ producer, until, isTail }: NonNullable<Sequence['waitsFor']>): boolean {
+  return (isTail ? producer.numComputed : producer.numSubmitted) < until;
 }
 
 function canProduceFor(producer: Sequence, waiting: Sequence): boolean {

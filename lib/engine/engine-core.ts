@@ -2,6 +2,10 @@ import { strict as assert } from 'node:assert';
 import { EngineError, InvalidArgumentError, QueueFullError } from '../errors.js';
 import {
   BlockAllocator,
+  type BlockMap,
+  type BlockMapRange,
+  type BlockTable,
+  type BlockUser,
   type Explanation,
   type InvalidateTarget,
   type Pin,
@@ -77,7 +81,14 @@ export class EngineCore {
     const outbox = this.#outbox;
     const masks = new MaskDesk(options.masks, () => this.#loop.wake());
     this.#lifecycle = new Lifecycle({ ...floor, outbox, handles: this.#handles, masks });
-    this.#loop = new StepLoop({ ...floor, outbox, costs, lifecycle: this.#lifecycle });
+    const { overlapSteps = true } = options;
+    this.#loop = new StepLoop({
+      ...floor,
+      outbox,
+      costs,
+      lifecycle: this.#lifecycle,
+      maxInFlight: overlapSteps ? 2 : 1,
+    });
   }
 
   /** Calls `listener` with what happened, after each step and before the next one is planned. */
@@ -98,20 +109,21 @@ export class EngineCore {
     });
   }
 
-  /** Splits a running sample: the new request shares every block that it has between two steps. */
+  /** Splits a running sample: the new request has all of its tokens so far and shares the blocks that hold them. */
   fork(message: ForkMessage): void {
     this.#refusing(message.id, () => {
       this.#checkRoom(message.id);
-      this.#loop.betweenSteps(() => this.#refusing(message.id, () => this.#fork(message)));
+      this.#fork(message);
+      this.#loop.wake();
     });
   }
 
-  /** Ends a request; its blocks are free before the next step. An id that has ended is ignored. */
+  /** Ends a request; its blocks are free before the next step is planned. An id that has ended is ignored. */
   abort(id: number): void {
-    this.#loop.betweenSteps(() => {
-      const request = this.#lifecycle.requests.get(id);
-      if (request !== undefined) this.#lifecycle.abort(request);
-    });
+    const request = this.#lifecycle.requests.get(id);
+    if (request === undefined) return;
+    this.#lifecycle.abort(request);
+    this.#loop.wake();
   }
 
   /** Lets go of a prefix handle; false when it is gone already. */
@@ -151,12 +163,23 @@ export class EngineCore {
       numRunning: this.#scheduler.running.length,
       numWaiting: this.#scheduler.waiting.length,
       numSteps: this.#loop.numSteps,
+      numStepsAhead: this.#loop.numStepsAhead,
       numPreemptions: this.#scheduler.numPreemptions,
       numCoalesced: this.#scheduler.numCoalesced,
       numHandles: this.#handles.size,
       ...this.#loop.counters,
-      cache: this.#cache.stats(),
+      cache: this.#cache.stats(this.#blockUsers),
     };
+  }
+
+  /**
+   * What each block of a stretch of the pool holds, and who holds it: for tools. A snapshot between two steps;
+   * stretches asked for one after the other may differ in time.
+   *
+   * @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` for a range that is none
+   */
+  blockMap(range?: BlockMapRange): BlockMap {
+    return this.#cache.blockMap(this.#blockUsers, range);
   }
 
   /**
@@ -178,12 +201,12 @@ export class EngineCore {
   close(mode: 'drain' | 'abort' = 'drain'): Promise<void> {
     this.#closing ??= this.#close();
     if (mode === 'abort') {
-      for (const id of this.#lifecycle.requests.keys()) this.abort(id);
+      for (const id of [...this.#lifecycle.requests.keys()]) this.abort(id);
     }
     return this.#closing;
   }
 
-  /** Asserts that each block, row and count is accounted for. Between steps or while one is in flight. */
+  /** Asserts that each block, row and count is accounted for, whatever is in flight. */
   checkInvariants(): void {
     checkInvariants({
       cache: this.#cache,
@@ -200,6 +223,12 @@ export class EngineCore {
     const hasGrammars = this.#options.masks !== undefined;
     const numUsableBlocks = numBlocks - 1;
     return { model, blockSize, numUsableBlocks, maxSeqs: this.#maxSeqs, hasGrammars };
+  }
+
+  get #blockUsers(): BlockUser[] {
+    return this.#scheduler.running.map(({ table, numComputed }) => {
+      return { table: table as BlockTable, numTokens: numComputed };
+    });
   }
 
   /** Turns what `act` throws into a `failed` event; a broken invariant is thrown on. */
@@ -249,6 +278,7 @@ export class EngineCore {
       sampling,
     };
     this.#lifecycle.openFork(forked, parent);
+    this.#outbox.add({ type: 'forked', id, numOutputTokens: parent.numOutputTokens });
   }
 
   #findSequence(id: number, sample: number): Sequence | undefined {

@@ -29,6 +29,8 @@ export interface EngineCoreOptions {
   readonly maxStepMs?: number;
   /** Time that a step should take while nothing decodes; default 1,000. */
   readonly maxPrefillStepMs?: number;
+  /** Plan and submit a step while the one before it runs; default true. */
+  readonly overlapSteps?: boolean;
   /** Sequences that may wait; default 1,024. */
   readonly maxQueue?: number;
   /** Events that `trace()` keeps, the newest; default 0: nothing is recorded. */
@@ -41,6 +43,8 @@ export interface EngineStats {
   readonly numRunning: number;
   readonly numWaiting: number;
   readonly numSteps: number;
+  /** Steps of them that were submitted while another one ran. */
+  readonly numStepsAhead: number;
   readonly numPreemptions: number;
   /** Sequences that waited for another to compute what both need. */
   readonly numCoalesced: number;
@@ -50,6 +54,8 @@ export interface EngineStats {
   readonly tokensComputed: number;
   readonly kvSlotsWritten: number;
   readonly blocksCopied: number;
+  /** Part of `tokensComputed`: rows of sequences that had ended, or had to start again, when their step was done. */
+  readonly tokensWasted: number;
   readonly cache: CacheStats;
 }
 

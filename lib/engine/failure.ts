@@ -5,6 +5,7 @@ import {
   errorCodes,
   InvalidArgumentError,
   OutOfBlocksError,
+  PinBudgetError,
   QueueFullError,
 } from '../errors.js';
 import type { FailedEvent } from './messages.js';
@@ -16,13 +17,16 @@ export function failureOf(id: number, error: unknown): FailedEvent {
     return { type: 'failed', id, code: codeOf(error), message };
   }
   const details = detailsOf(error);
-  const failure: FailedEvent = { type: 'failed', id, code: error.code, message: error.message };
-  return details === undefined ? failure : { ...failure, details };
+  const { code, message, hint } = error;
+  const failure: FailedEvent = { type: 'failed', id, code, message };
+  if (hint !== undefined) failure.hint = hint;
+  if (details !== undefined) failure.details = details;
+  return failure;
 }
 
 /** The typed error that a `failed` event stands for. */
 export function errorOf(failure: FailedEvent): EngineError {
-  const { code, message, details } = failure;
+  const { code, message, hint, details } = failure;
   if (details !== undefined && 'limit' in details) {
     return new InvalidArgumentError(
       String(details.field),
@@ -37,6 +41,10 @@ export function errorOf(failure: FailedEvent): EngineError {
   if (code === 'ERR_OUT_OF_BLOCKS' && details !== undefined) {
     return new OutOfBlocksError(Number(details.numNeeded), Number(details.numFree));
   }
+  if (code === 'ERR_PIN_BUDGET' && details !== undefined) {
+    const { numNeeded, numPinned, maxPinned } = details;
+    return new PinBudgetError(Number(numNeeded), Number(numPinned), Number(maxPinned));
+  }
   if (details !== undefined && 'cudaCode' in details) {
     const { cudaCode, call, kernel } = details;
     return new CudaError(
@@ -47,7 +55,7 @@ export function errorOf(failure: FailedEvent): EngineError {
       code as ErrorCode,
     );
   }
-  return new EngineError(code as ErrorCode, message);
+  return new EngineError(code as ErrorCode, message, { hint });
 }
 
 function detailsOf(error: EngineError): FailedEvent['details'] {
@@ -60,6 +68,10 @@ function detailsOf(error: EngineError): FailedEvent['details'] {
   }
   if (error instanceof OutOfBlocksError) {
     return { numNeeded: error.numNeeded, numFree: error.numFree };
+  }
+  if (error instanceof PinBudgetError) {
+    const { numNeeded, numPinned, maxPinned } = error;
+    return { numNeeded, numPinned, maxPinned };
   }
   if (error instanceof CudaError) {
     const { cudaCode, call, kernel } = error;

@@ -1,6 +1,8 @@
 export { DeviceExecutor, type DeviceExecutorOptions } from './device-executor.js';
 export { EngineCore } from './engine-core.js';
 export type { EngineCoreOptions, EngineStats, PrefixTarget } from './engine-options.js';
+export type { EnginePort, PinTarget } from './engine-port.js';
+export { type ServedEngine, serveEngine } from './engine-server.js';
 export {
   type Executor,
   type ExecutorLimits,
@@ -16,6 +18,7 @@ export type {
   EngineEvent,
   FailedEvent,
   FinishedEvent,
+  ForkedEvent,
   ForkMessage,
   SamplingParams,
   StepOutput,
@@ -25,5 +28,6 @@ export type {
   TokensEvent,
   Usage,
 } from './messages.js';
+export { RemoteEngine } from './remote-engine.js';
 export type { ChromeTrace, TraceEvent } from './trace-ring.js';
 export type { ModelLimits } from './validation.js';

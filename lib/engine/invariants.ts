@@ -33,15 +33,18 @@ export function checkInvariants({ cache, scheduler, requests, maxSeqs }: EngineS
 }
 
 function checkSequence(sequence: Sequence, blockSize: number): void {
-  const { state, table, rows, numComputed, numTokens } = sequence;
+  const { state, table, rows, numComputed, numSubmitted, numTokens, inFlight } = sequence;
   if (state === 'waiting') {
     assert(table === undefined && rows.length === 0, 'a waiting sequence holds blocks or rows');
-    assert.equal(numComputed, 0, 'a waiting sequence has computed tokens');
+    assert.equal(numComputed + numSubmitted, 0, 'a waiting sequence has computed tokens');
     return;
   }
   assert(table !== undefined && rows.length > 0, 'a running sequence lacks blocks or rows');
   assert(numComputed < numTokens, `${numComputed} of ${numTokens} tokens are computed`);
-  assert(table.numBlocks * blockSize >= numComputed, 'computed tokens without a block');
+  assert(table.numBlocks * blockSize >= numSubmitted, 'submitted tokens without a block');
+  assert.equal(numSubmitted, inFlight.at(-1)?.end ?? numComputed, 'submitted tokens');
+  assert(inFlight.length <= 2, `${inFlight.length} chunks in flight`);
+  for (const chunk of inFlight) assert(!chunk.isVoid && chunk.table === table, 'a stale chunk');
   const blocks = table.blocks.subarray(0, table.numBlocks);
   assert(!blocks.includes(0), 'the null block is in a block table');
   assert.equal(new Set(blocks).size, blocks.length, 'a block stands twice in one table');

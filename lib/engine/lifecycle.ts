@@ -1,5 +1,5 @@
 import { EngineError } from '../errors.js';
-import type { BlockTable, Pin, PrefixCache } from '../kv/index.js';
+import type { BlockTable, Pin, PrefixCache, PrefixMatch } from '../kv/index.js';
 import type { Executor, StepOutcome } from './executor.js';
 import { failureOf } from './failure.js';
 import type { MaskDesk } from './mask-desk.js';
@@ -9,6 +9,7 @@ import type { PrefixHandles } from './prefix-handles.js';
 import { logprobsOf, slotParamsOf } from './sampling.js';
 import type { Scheduler } from './scheduler.js';
 import { Request, type RequestOptions, Sequence } from './sequence.js';
+import type { PlannedChunk } from './step-plan.js';
 import type { TraceRecorder } from './trace.js';
 
 export interface LifecycleOptions {
@@ -24,10 +25,10 @@ export interface LifecycleOptions {
 
 /**
  * What becomes of requests: they are opened, grow by a token per step and sample, and end well,
- * aborted or failed. Runs between steps only.
+ * aborted or failed.
  *
  * Invariants: a request is open while one of its sequences is; a sequence that has ended holds
- * nothing.
+ * nothing, though a step in flight may still run a row of it.
  */
 export class Lifecycle {
   readonly requests = new Map<number, Request>();
@@ -62,6 +63,16 @@ export class Lifecycle {
     this.#scheduler.waiting.add(sequence);
   }
 
+  /** Ends requests whose time is over. */
+  failOverdue(): void {
+    const nowMs = this.#clock();
+    for (const request of [...this.requests.values()]) {
+      if (request.deadlineMs > nowMs) continue;
+      const message = `request ${request.id} had not ended after ${request.options.timeoutMs} ms`;
+      this.fail(request, new EngineError('ERR_TIMEOUT', message));
+    }
+  }
+
   /** Ends requests whose grammar does not compile, or leaves no token that could follow. */
   failBroken(): void {
     for (const request of [...this.requests.values()]) {
@@ -86,6 +97,7 @@ export class Lifecycle {
     sequence.masks = this.#masks.follow(options, parent);
     this.#trace?.opened(sequence);
     sequence.numComputed = parent.numComputed;
+    sequence.numSubmitted = parent.numComputed;
     sequence.meter.addCached(parent.numComputed, 0);
     this.#scheduler.start(sequence, this.#cache.fork(parent.table as BlockTable));
     this.setSlots(sequence);
@@ -98,13 +110,13 @@ export class Lifecycle {
     });
   }
 
-  /** Takes what a step drew for one sequence, from logit row `row` of the outcome on. */
-  grow(sequence: Sequence, outcome: StepOutcome, row: number): void {
+  /** Takes what a step drew for one sequence, which may have been preempted since. */
+  grow({ sequence, table, firstLogitRow: row }: PlannedChunk, outcome: StepOutcome): void {
     const { n } = sequence.request.options;
     const samples = sequence.startsSiblings ? this.#startSiblings(sequence, n) : [sequence];
     const isBad = samples.some((_, i) => outcome.nonFinite[row + i] !== 0);
     if (isBad) {
-      this.failNonFinite(sequence.request);
+      this.#failNonFinite(sequence.request, table);
       return;
     }
     samples.forEach((sample, i) => {
@@ -123,48 +135,47 @@ export class Lifecycle {
     }
   }
 
-  /** Ends a request that cannot go on; what its completed steps wrote stays cached. */
+  /** Ends a request that cannot go on; the blocks that its completed steps filled stay cached. */
   fail(request: Request, error: unknown): void {
-    this.#fail(request, error, true);
+    this.#fail(request, error, 'blocks');
   }
 
-  #fail(request: Request, error: unknown, keepsTail: boolean): void {
+  #fail(request: Request, error: unknown, keeps: 'blocks' | 'nothing'): void {
     const { code } = failureOf(request.id, error);
     for (const sequence of [...request.sequences]) {
       this.#trace?.ended(sequence, code);
-      this.#release(sequence, keepsTail);
+      this.#release(sequence, keeps);
     }
     this.requests.delete(request.id);
     this.#outbox.add(failureOf(request.id, error));
   }
 
-  /** Ends a request whose step failed: what the step would have filled is dropped. */
-  failStep(request: Request, error: unknown): void {
-    this.#drop(request, (table, others) => this.#cache.dropUncommitted(table, others));
-    this.fail(request, error);
+  /** Drops what steps that have not completed would have filled of a table, also when it was freed since. */
+  dropUncommitted(table: BlockTable): void {
+    this.#restartAll(this.#cache.dropUncommitted(table, this.#runningTables));
   }
 
   /** Ends a request with non-finite logits: all that it cached is dropped. */
-  failNonFinite(request: Request): void {
-    this.#drop(request, (table, others) => this.#cache.dropRegistered(table, others));
+  #failNonFinite(request: Request, preempted: BlockTable): void {
+    const tables = new Set([preempted]);
+    for (const { table } of request.sequences) if (table !== undefined) tables.add(table);
+    for (const table of tables) {
+      this.#restartAll(this.#cache.dropRegistered(table, this.#runningTables));
+    }
     const message = `the model gave NaN or infinite logits for request ${request.id}`;
-    this.#fail(request, new EngineError('ERR_NON_FINITE_LOGITS', message), false);
+    this.#fail(request, new EngineError('ERR_NON_FINITE_LOGITS', message), 'nothing');
   }
 
-  /** Drops what a request cached; sequences that hit it start again. */
-  #drop(request: Request, drop: (table: BlockTable, others: BlockTable[]) => BlockTable[]): void {
-    for (const { table } of request.sequences) {
-      if (table === undefined) continue;
-      const affected = new Set(drop(table, this.#tablesOf(this.#scheduler.running)));
-      for (const sequence of [...this.#scheduler.running]) {
-        const isAffected = affected.has(sequence.table as BlockTable);
-        if (isAffected && sequence.request !== request) this.#scheduler.restart(sequence);
-      }
+  /** Sequences that hit what was dropped start again. */
+  #restartAll(tables: readonly BlockTable[]): void {
+    const affected = new Set(tables);
+    for (const sequence of [...this.#scheduler.running]) {
+      if (affected.has(sequence.table as BlockTable)) this.#scheduler.restart(sequence);
     }
   }
 
-  #tablesOf(sequences: readonly Sequence[]): BlockTable[] {
-    return sequences.map(({ table }) => table as BlockTable);
+  get #runningTables(): BlockTable[] {
+    return this.#scheduler.running.map(({ table }) => table as BlockTable);
   }
 
   #openRequest(options: RequestOptions): Request {
@@ -183,6 +194,7 @@ export class Lifecycle {
       sibling.masks = first.masks?.fork();
       this.#trace?.opened(sibling);
       sibling.numComputed = first.numComputed;
+      sibling.numSubmitted = first.numComputed;
       sibling.sharedLen = first.sharedLen;
       sibling.meter.firstStepMs = first.meter.firstStepMs;
       const table = this.#cache.fork(first.table as BlockTable);
@@ -193,8 +205,7 @@ export class Lifecycle {
   }
 
   #accept(sequence: Sequence, outcome: StepOutcome, row: number): void {
-    const { id, maxTokens, minTokens, stopTokenIds, wantDigests, sampling } =
-      sequence.request.options;
+    const { id, maxTokens, stopTokenIds, wantDigests, sampling } = sequence.request.options;
     const token = outcome.samples[row];
     sequence.tokens.push(token);
     sequence.meter.addOutput(this.#clock());
@@ -214,11 +225,16 @@ export class Lifecycle {
         : { logprobs: [logprobsOf(outcome, row, sampling)] }),
       ...(wantDigests && outcome.digests !== undefined ? { digests: [outcome.digests[row]] } : {}),
     });
-    if (sequence.numOutputTokens >= maxTokens) {
-      this.#end(sequence, 'length');
-    } else if (sequence.numOutputTokens === minTokens) {
-      this.#executor.setSamplingSlot(sequence.rows[0], slotParamsOf(sequence, sample));
-    }
+    if (sequence.numOutputTokens >= maxTokens) this.#end(sequence, 'length');
+    else if (sequence.table !== undefined) this.#noteAccepted(sequence, sequence.table);
+  }
+
+  /** What the step in flight writes for an accepted token can be hit; a sequence past `minTokens` may stop. */
+  #noteAccepted(sequence: Sequence, table: BlockTable): void {
+    const { numSubmitted, numTokens, numOutputTokens, rows, sample } = sequence;
+    this.#cache.registerSubmitted(table, sequence.tokens.view(), Math.min(numSubmitted, numTokens));
+    if (numOutputTokens !== sequence.request.options.minTokens) return;
+    this.#executor.setSamplingSlot(rows[0], slotParamsOf(sequence, sample));
   }
 
   #end(sequence: Sequence, reason: FinishedEvent['reason'], stopTokenId?: number): void {
@@ -249,9 +265,9 @@ export class Lifecycle {
   /**
    * Gives a sequence's blocks back to the cache, and takes it from where it stands.
    *
-   * @param keepsTail false when its K/V are not to be trusted; full blocks were dropped before
+   * @param keeps what of it stays cached: full blocks, or the tail of its computed tokens too
    */
-  #release(sequence: Sequence, keepsTail = true): void {
+  #release(sequence: Sequence, keeps: 'tail' | 'blocks' | 'nothing' = 'tail'): void {
     const { retainMs, maxIdleMs, tag, keepPrefix } = sequence.request.options;
     sequence.request.sequences.delete(sequence);
     sequence.masks?.close();
@@ -261,8 +277,8 @@ export class Lifecycle {
       return;
     }
     const table = this.#scheduler.stop(sequence, 'ended');
-    if (!keepsTail) {
-      this.#cache.free(table, { keep: 'off' });
+    if (keeps !== 'tail') {
+      this.#cache.free(table, keeps === 'nothing' ? { keep: 'off' } : { maxIdleMs });
       return;
     }
     const tail = { tokens: sequence.tokens.view(), numTokens: sequence.numComputed };
@@ -273,23 +289,24 @@ export class Lifecycle {
     this.#cache.free(table, { tail, maxIdleMs });
   }
 
-  /** Pins a finished sequence's blocks and gives the handle that the caller asked for. */
+  /** Pins a finished sequence's blocks, or what the cache has of one that was preempted, and gives the handle asked for. */
   #keepPrefix({ request, tokens, table, numComputed }: Sequence): number | undefined {
     const { keepPrefix, extraKeys, tag, retainMs = Number.POSITIVE_INFINITY } = request.options;
-    if (!keepPrefix || table === undefined) return undefined;
-    this.#cache.registerTail(table, tokens.view(), numComputed);
+    if (!keepPrefix) return undefined;
+    if (table !== undefined) this.#cache.registerTail(table, tokens.view(), numComputed);
+    const kept = table ?? this.#cache.match(tokens.view(), { extraKeys });
     return this.#handles.add({
       tokens: tokens.view().slice(),
       extraKeys,
-      pinId: this.#tryPin(table, tag, retainMs)?.id,
+      pinId: this.#tryPin(kept, tag, retainMs)?.id,
       expiresAtMs: this.#clock() + retainMs,
     });
   }
 
   /** A pin past the budget is not made: the blocks stay cached like all others. */
-  #tryPin(table: BlockTable, tag: string | undefined, ttlMs: number): Pin | undefined {
+  #tryPin(kept: BlockTable | PrefixMatch, tag: string | undefined, ttlMs: number): Pin | undefined {
     try {
-      return this.#cache.pin(table, Number.isFinite(ttlMs) ? { tag, ttlMs } : { tag });
+      return this.#cache.pin(kept, Number.isFinite(ttlMs) ? { tag, ttlMs } : { tag });
     } catch (error) {
       if (error instanceof EngineError && error.code === 'ERR_PIN_BUDGET') return undefined;
       throw error;

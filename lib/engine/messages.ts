@@ -57,6 +57,8 @@ export interface SubmitMessage {
   salt?: string;
   /** Larger goes first; 0 where absent. */
   priority?: number;
+  /** Fails with `ERR_TIMEOUT` when it has not ended so long after it was submitted; default: never. */
+  timeoutMs?: number;
   cache?: CachePolicy;
   /** Keep this request's blocks out of eviction's reach for so long after it ended. */
   retainMs?: number;
@@ -155,12 +157,23 @@ export interface FailedEvent {
   /** An `ErrorCode`. */
   code: string;
   message: string;
+  /** One sentence that says what to do, where there is one. */
+  hint?: string;
   /** What the error carries beside its message; `errorOf` makes the typed error of it again. */
   details?: Record<string, string | number>;
 }
 
+/** A fork was split off; its first event, after those of the tokens that it shares. */
+export interface ForkedEvent {
+  type: 'forked';
+  /** Of the fork. */
+  id: number;
+  /** Tokens that the parent's sample had drawn; the fork goes on after them. */
+  numOutputTokens: number;
+}
+
 /** One thing that happened to a request. */
-export type EngineEvent = TokensEvent | FinishedEvent | FailedEvent;
+export type EngineEvent = TokensEvent | FinishedEvent | FailedEvent | ForkedEvent;
 
 /** Everything that one step, or one refused message, gave. */
 export interface StepOutput {

@@ -58,9 +58,10 @@ export class Scheduler {
   /**
    * Fills `plan`: running sequences first, then waiting ones.
    *
+   * @param isAhead a step is in flight: when it is done there may be more room
    * @returns the step's budget after it, and the sequence that would wait forever, if there is one
    */
-  plan(plan: StepPlan): { budget: StepBudget; hopeless: Hopeless | undefined } {
+  plan(plan: StepPlan, isAhead: boolean): { budget: StepBudget; hopeless: Hopeless | undefined } {
     const { costs, maxStepMs, maxPrefillStepMs, maxTokensPerStep, maxChunkTokens } = this.#options;
     const decodes = this.running.some(({ numOutputTokens }) => numOutputTokens > 0);
     const budget = new StepBudget({
@@ -71,7 +72,7 @@ export class Scheduler {
     });
     this.#planRunning(plan, budget);
     const blocked = this.#planWaiting(plan, budget);
-    const isStuck = blocked !== undefined && plan.isEmpty && this.running.length === 0;
+    const isStuck = blocked !== undefined && plan.isEmpty && this.running.length === 0 && !isAhead;
     const hopeless = isStuck ? { sequence: blocked, error: this.#outOfBlocks(blocked) } : undefined;
     return { budget, hopeless };
   }
@@ -101,11 +102,15 @@ export class Scheduler {
   /** Queues a running sequence again, to compute everything anew: its blocks are not to be trusted. */
   restart(sequence: Sequence): void {
     const table = this.stop(sequence, 'waiting');
+    for (const chunk of sequence.inFlight.splice(0)) chunk.isVoid = true;
     this.#cache.free(table, { keep: 'off' });
     this.#requeue(sequence);
   }
 
-  /** Takes a running sequence's blocks for another one and queues it again. */
+  /**
+   * Takes a running sequence's blocks for another one and queues it again. What its chunk in flight draws
+   * still counts: later steps write those blocks later.
+   */
   #preempt(sequence: Sequence): void {
     const { maxIdleMs } = sequence.request.options;
     const tail = { tokens: sequence.tokens.view(), numTokens: this.#numValid(sequence) };
@@ -119,21 +124,22 @@ export class Scheduler {
 
   #requeue(sequence: Sequence): void {
     sequence.numComputed = 0;
+    sequence.numSubmitted = 0;
     sequence.sharedLen = 0;
     sequence.isResumed = true;
     this.waiting.add(sequence);
   }
 
   #planRunning(plan: StepPlan, budget: StepBudget): void {
-    const decoding = this.running.filter((sequence) => sequence.isDecoding);
-    const prefilling = this.running.filter((sequence) => !sequence.isDecoding);
+    const decoding = this.running.filter(({ numRowsToDraw }) => numRowsToDraw === 1);
+    const prefilling = this.running.filter(({ numRowsToDraw }) => numRowsToDraw > 1);
     for (const sequence of [...decoding, ...prefilling.sort(compareOrder)]) {
-      if (sequence.state !== 'running' || !sequence.isDrawable) continue;
-      const start = sequence.numComputed;
-      const numTokens = budget.tokensFor(start, sequence.numTokens - start);
+      if (sequence.state !== 'running' || sequence.isDrawingLast || !sequence.isDrawable) continue;
+      const start = sequence.numSubmitted;
+      const numTokens = budget.tokensFor(start, sequence.numRowsToDraw);
       if (numTokens === 0) continue;
       if (this.#reserve(sequence, start + numTokens, plan, budget)) {
-        this.#add(plan, budget, sequence, start + numTokens);
+        this.#add(plan, budget, sequence, numTokens);
       }
     }
   }
@@ -153,7 +159,7 @@ export class Scheduler {
   #tryReserve(sequence: Sequence, end: number): boolean {
     const table = sequence.table as BlockTable;
     const { blockSize } = this.#cache.allocator;
-    const start = Math.max(sequence.numComputed, sequence.sharedLen);
+    const start = Math.max(sequence.numSubmitted, sequence.sharedLen);
     try {
       const coveredEnd = Math.min(end, table.numBlocks * blockSize);
       for (let position = start; position < coveredEnd; ) {
@@ -168,11 +174,11 @@ export class Scheduler {
     }
   }
 
-  /** Tokens whose K/V a sequence's blocks really hold: copies that were planned did not happen. */
-  #numValid({ pendingCopies, numComputed }: Sequence): number {
+  /** Known tokens whose K/V a sequence's blocks hold or will: copies that were planned did not happen. */
+  #numValid({ pendingCopies, numSubmitted, numTokens }: Sequence): number {
     const { blockSize } = this.#cache.allocator;
-    if (pendingCopies.length === 0) return numComputed;
-    return Math.floor(numComputed / blockSize) * blockSize;
+    if (pendingCopies.length === 0) return Math.min(numSubmitted, numTokens);
+    return Math.floor(numSubmitted / blockSize) * blockSize;
   }
 
   /** Starts waiting sequences, in order, while there is room; gives the one that blocks came short for. */
@@ -180,7 +186,8 @@ export class Scheduler {
     if (this.waiting.length === 0) return undefined;
     for (const sequence of this.waiting.toArray()) {
       if (this.#freeRows.length < sequence.numRowsNeeded) return undefined;
-      if (isStillWaiting(sequence) || !sequence.isDrawable) continue;
+      if (sequence.inFlight.length > 0 || isStillWaiting(sequence) || !sequence.isDrawable)
+        continue;
       const match = this.#match(sequence);
       if (this.#coalesces(sequence, match.numCachedTokens)) continue;
       const numWanted = sequence.numTokens - match.numCachedTokens;
@@ -188,10 +195,10 @@ export class Scheduler {
       const lease = this.#acquire(sequence, match);
       if (lease === undefined) return sequence;
       this.#admit(sequence, lease);
-      const start = sequence.numComputed;
+      const start = sequence.numSubmitted;
       // A lease may hold less than the match: its partial hit is given up when blocks are scarce.
       const numTokens = Math.max(1, budget.tokensFor(start, sequence.numTokens - start));
-      this.#add(plan, budget, sequence, start + numTokens);
+      this.#add(plan, budget, sequence, numTokens);
     }
     return undefined;
   }
@@ -231,15 +238,16 @@ export class Scheduler {
     this.start(sequence, lease.table);
     while (sequence.rows.length < numRowsNeeded) sequence.rows.push(this.#freeRows.pop() as number);
     sequence.numComputed = lease.numCachedTokens;
+    sequence.numSubmitted = lease.numCachedTokens;
     sequence.sharedLen = lease.table.numSharedBlocks * this.#cache.allocator.blockSize;
     sequence.meter.addCached(lease.numCachedTokens, lease.numCopiedTokens);
     if (lease.copy !== undefined) sequence.pendingCopies.push(lease.copy);
     this.#options.onStart(sequence);
   }
 
-  #add(plan: StepPlan, budget: StepBudget, sequence: Sequence, end: number): void {
-    budget.take(sequence.numComputed, end);
-    plan.add(sequence, sequence.numComputed, end);
+  #add(plan: StepPlan, budget: StepBudget, sequence: Sequence, numTokens: number): void {
+    budget.take(sequence.numSubmitted, sequence.numSubmitted + numTokens);
+    plan.add(sequence, numTokens);
   }
 
   #outOfBlocks({ numTokens }: Sequence): OutOfBlocksError {

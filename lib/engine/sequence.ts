@@ -1,6 +1,7 @@
 import type { GrammarSpec, TokenMasks } from '../grammar/index.js';
 import type { BlockCopy, BlockTable, ExtraKeys } from '../kv/index.js';
 import type { SamplingParams } from './messages.js';
+import type { PlannedChunk } from './step-plan.js';
 import { TokenList } from './token-list.js';
 import { UsageMeter } from './usage-meter.js';
 
@@ -17,6 +18,8 @@ export interface RequestOptions {
   readonly stopTokenIds: ReadonlySet<number>;
   readonly extraKeys: ExtraKeys | null;
   readonly priority: number;
+  /** From its submission on; Infinity: no limit. */
+  readonly timeoutMs: number;
   /** Whether cached blocks are looked up. */
   readonly usesCache: boolean;
   /** Tokens from which on nothing is kept; 0 keeps nothing, Infinity everything. */
@@ -46,19 +49,29 @@ export class Request {
   get id(): number {
     return this.options.id;
   }
+
+  /** On the engine's clock; Infinity: none. */
+  get deadlineMs(): number {
+    return this.submitMs + this.options.timeoutMs;
+  }
 }
 
 /**
  * One stream of tokens grown for a request.
  *
  * Invariants: it is `waiting` (holds no blocks, no rows), `running` (has a block table that covers
- * `numComputed` tokens, and its rows) or `ended`; `numComputed < numTokens`; keys and values of positions
- * `[0, numComputed)` were written by steps that completed.
+ * `numSubmitted` tokens, and its rows) or `ended`; `numComputed < numTokens`; while it runs, keys and values of
+ * positions `[0, numComputed)` were found or written by steps that completed, and those of
+ * `[numComputed, numSubmitted)` are what its chunks in flight write. It may wait, or have ended, with chunks in
+ * flight: the blocks that those write may be another's already, whose steps run later.
  */
 export class Sequence {
   state: 'waiting' | 'running' | 'ended' = 'waiting';
   readonly tokens: TokenList;
   numComputed = 0;
+  numSubmitted = 0;
+  /** Its chunks in steps that have not completed, oldest first; those that will not count are not among them. */
+  readonly inFlight: PlannedChunk[] = [];
   /** Positions below it lie in blocks of others: their K/V is not written again. */
   sharedLen = 0;
   table: BlockTable | undefined;
@@ -69,8 +82,10 @@ export class Sequence {
   rows: number[] = [];
   /** Copies that its next step does before its tokens run. */
   pendingCopies: BlockCopy[] = [];
-  /** The running sequence that computes what this one needs, and how far it must get. */
-  waitsFor: { readonly producer: Sequence; readonly untilComputed: number } | undefined;
+  /** The running sequence that computes what this one needs, and how far it must get: a tail must be computed. */
+  waitsFor:
+    | { readonly producer: Sequence; readonly until: number; readonly isTail: boolean }
+    | undefined;
   /** Whether it lost its blocks once. */
   isResumed = false;
   /** What its grammar lets it draw; undefined where it may draw anything. */
@@ -108,9 +123,25 @@ export class Sequence {
     return this.masks?.isReady !== false;
   }
 
-  /** Whether its next row is its last known token. */
+  /** Whether all of its known tokens but the last are computed. */
   get isDecoding(): boolean {
     return this.numTokens - this.numComputed === 1;
+  }
+
+  /** Tokens that steps in flight are drawing for it. */
+  get numPendingTokens(): number {
+    return this.inFlight.reduce((sum, { drawRows }) => sum + (drawRows.length > 0 ? 1 : 0), 0);
+  }
+
+  /** Rows until it draws: all tokens that it has or is about to have, less those submitted. */
+  get numRowsToDraw(): number {
+    return this.numTokens + this.numPendingTokens - this.numSubmitted;
+  }
+
+  /** Whether the steps in flight draw as many tokens as it may have: it has nothing left to run. */
+  get isDrawingLast(): boolean {
+    const { maxTokens } = this.request.options;
+    return this.numPendingTokens > 0 && this.numOutputTokens + this.numPendingTokens >= maxTokens;
   }
 
   /** Rows it must have to run: one, and one for each sample that its prompt still has to start. */

@@ -1,12 +1,13 @@
 import { strict as assert } from 'node:assert';
 import { EngineError } from '../errors.js';
-import type { BlockTable, PrefixCache } from '../kv/index.js';
+import type { PrefixCache } from '../kv/index.js';
 import type { StepCostModel, StepWork } from './cost-model.js';
 import type { Executor, StepBatch, StepOutcome } from './executor.js';
 import type { Lifecycle } from './lifecycle.js';
 import type { Outbox } from './outbox.js';
+import { canPlanAhead } from './run-ahead.js';
 import type { Scheduler } from './scheduler.js';
-import { StepPlan } from './step-plan.js';
+import { type PlannedChunk, StepPlan } from './step-plan.js';
 import { StepWriter } from './step-writer.js';
 import type { TraceRecorder } from './trace.js';
 
@@ -18,33 +19,41 @@ export interface StepLoopOptions {
   readonly costs: StepCostModel;
   readonly outbox: Outbox;
   readonly clock: () => number;
+  /** Steps that may be in flight, 1 or 2: with 2, one is planned while the other runs. */
+  readonly maxInFlight: number;
   readonly trace: TraceRecorder | undefined;
 }
 
+/** A step that was submitted; what came of it is `undefined` while it runs. */
 interface StepInFlight {
   readonly plan: StepPlan;
   readonly work: StepWork;
+  settled: { readonly outcome: StepOutcome } | { readonly error: unknown } | undefined;
 }
 
 /**
- * Plans, submits and completes steps, one after the other, while there is anything to run.
+ * Plans, submits and completes steps while there is anything to run.
  *
- * Between two steps come, in this order: results, then events, then deferred messages, then the
- * next plan. So an abort from an event's listener frees its blocks before the next step.
+ * Of two steps in flight the second was planned before the first was done: its rows may stand for tokens that
+ * the first one draws, and may turn out to belong to a sequence that has ended. Steps complete in the order
+ * in which they were submitted. When one has, these follow: its results, their events, then the next
+ * plan. So an abort from an event's listener frees its blocks before the next step is planned.
  */
 export class StepLoop {
   readonly #options: StepLoopOptions;
   readonly #step: StepBatch;
   readonly #writer: StepWriter;
-  readonly #deferred: Array<() => void> = [];
-  #inFlight: StepInFlight | undefined;
+  /** Oldest first. */
+  readonly #inFlight: StepInFlight[] = [];
   #isScheduled = false;
   readonly #idleListeners: Array<() => void> = [];
   numSteps = 0;
+  /** Steps that were submitted while another one was in flight. */
+  numStepsAhead = 0;
   /** Why no step will run any more; undefined while the device works. */
   lost: EngineError | undefined;
-  /** As the executor counted them, over steps that did not fail. */
-  readonly counters = { tokensComputed: 0, kvSlotsWritten: 0, blocksCopied: 0 };
+  /** As the executor counted them, over steps that did not fail; `tokensWasted` are those that nobody wanted. */
+  readonly counters = { tokensComputed: 0, kvSlotsWritten: 0, blocksCopied: 0, tokensWasted: 0 };
 
   constructor(options: StepLoopOptions) {
     this.#options = options;
@@ -53,26 +62,21 @@ export class StepLoop {
   }
 
   get isIdle(): boolean {
-    const { scheduler } = this.#options;
-    return (
-      this.#inFlight === undefined && scheduler.running.length + scheduler.waiting.length === 0
-    );
+    return this.#inFlight.length === 0 && !this.#hasWork;
   }
 
-  /** Runs `change` as soon as no step is in flight: now, or before the next one is planned. */
-  betweenSteps(change: () => void): void {
-    if (this.#inFlight === undefined) change();
-    else this.#deferred.push(change);
-    this.wake();
+  get #hasWork(): boolean {
+    const { running, waiting } = this.#options.scheduler;
+    return running.length + waiting.length > 0;
   }
 
   /** Plans a step soon, so that all messages of one task come into the same one. */
   wake(): void {
-    if (this.#inFlight !== undefined || this.#isScheduled) return;
+    if (this.#inFlight.length >= this.#options.maxInFlight || this.#isScheduled) return;
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
-      this.#startStep();
+      this.#startSteps();
     });
   }
 
@@ -82,18 +86,27 @@ export class StepLoop {
     this.wake();
   }
 
-  /** Asserts that the device has each running sequence's block table. */
+  /** Asserts that the device has each running sequence's block table, and who is in flight. */
   checkInvariants(): void {
-    for (const sequence of this.#options.scheduler.running) this.#writer.checkSent(sequence);
+    const { running } = this.#options.scheduler;
+    const planned = new Set(this.#inFlight.flatMap(({ plan }) => [...plan.chunks]));
+    for (const sequence of running) {
+      this.#writer.checkSent(sequence);
+      assert(
+        sequence.inFlight.every((chunk) => planned.has(chunk)),
+        'a chunk of no step',
+      );
+    }
   }
 
-  #startStep(): void {
+  #startSteps(): void {
     const { scheduler, cache, lifecycle, outbox } = this.#options;
     lifecycle.failBroken();
-    while (this.#inFlight === undefined && !this.isIdle) {
+    lifecycle.failOverdue();
+    while (this.#hasWork && this.#mayPlan()) {
       cache.expire();
       const plan = new StepPlan();
-      const { budget, hopeless } = scheduler.plan(plan);
+      const { budget, hopeless } = scheduler.plan(plan, this.#inFlight.length > 0);
       if (hopeless !== undefined) lifecycle.fail(hopeless.sequence.request, hopeless.error);
       if (!plan.isEmpty) this.#submit(plan, budget.work);
       else if (hopeless === undefined) break;
@@ -104,9 +117,15 @@ export class StepLoop {
     for (const listener of this.#idleListeners.splice(0)) listener();
   }
 
+  #mayPlan(): boolean {
+    const { maxInFlight, scheduler } = this.#options;
+    if (this.#inFlight.length === 0) return true;
+    return this.#inFlight.length < maxInFlight && canPlanAhead(scheduler.running);
+  }
+
   /** Nothing in flight and something open: then masks are on their way, which wake the loop. */
   #checkProgress(): void {
-    if (this.#inFlight !== undefined || this.isIdle) return;
+    if (this.#inFlight.length > 0 || this.isIdle) return;
     const { running, waiting } = this.#options.scheduler;
     const awaitsMask = [...running, ...waiting.toArray()].some(({ isDrawable }) => !isDrawable);
     assert(awaitsMask, 'a plan is empty, but something could run');
@@ -116,12 +135,10 @@ export class StepLoop {
     const { executor, trace, costs } = this.#options;
     this.#writer.write(plan, this.#step);
     trace?.submitted(plan, costs.estimateMs(work));
-    this.#inFlight = { plan, work };
-    for (const { sequence, drawRows } of plan.chunks) {
-      if (drawRows.length === 0 || sequence.masks === undefined) continue;
-      const mask = sequence.masks.take();
-      for (const row of drawRows) executor.setSlotMask(row, mask);
-    }
+    const step: StepInFlight = { plan, work, settled: undefined };
+    if (this.#inFlight.length > 0) this.numStepsAhead++;
+    this.#inFlight.push(step);
+    this.#sendMasks(plan);
     let outcome: Promise<StepOutcome>;
     try {
       outcome = executor.submit(this.#step);
@@ -130,72 +147,99 @@ export class StepLoop {
     }
     this.#noteSubmitted(plan);
     outcome.then(
-      (result) => this.#complete(result),
-      (error) => this.#fail(error),
+      (result) => this.#settle(step, { outcome: result }),
+      (error) => this.#settle(step, { error }),
     );
+  }
+
+  #sendMasks(plan: StepPlan): void {
+    for (const { sequence, drawRows } of plan.chunks) {
+      if (drawRows.length === 0 || sequence.masks === undefined) continue;
+      const mask = sequence.masks.take();
+      for (const row of drawRows) this.#options.executor.setSlotMask(row, mask);
+    }
   }
 
   /** Steps run in order: what this one fills can be hit by later ones, what it copies from may go. */
   #noteSubmitted(plan: StepPlan): void {
     const { cache } = this.#options;
     const nowMs = this.#options.clock();
-    for (const { sequence, end } of plan.chunks) {
-      const table = sequence.table as BlockTable;
+    for (const chunk of plan.chunks) {
+      const { sequence, table, end } = chunk;
       sequence.meter.firstStepMs ??= nowMs;
+      sequence.inFlight.push(chunk);
+      sequence.numSubmitted = end;
       for (const copy of sequence.pendingCopies.splice(0)) cache.releaseCopySource(copy);
-      cache.registerSubmitted(table, sequence.tokens.view(), end);
+      cache.registerSubmitted(table, sequence.tokens.view(), Math.min(end, sequence.numTokens));
     }
   }
 
-  #complete(outcome: StepOutcome): void {
-    const { cache, lifecycle, costs, trace } = this.#options;
-    const { plan, work } = this.#inFlight as StepInFlight;
+  /** A step that was refused at once waits for the one before it. */
+  #settle(step: StepInFlight, settled: StepInFlight['settled']): void {
+    step.settled = settled;
+    while (this.#inFlight[0]?.settled !== undefined) {
+      const { plan, work, settled } = this.#inFlight.shift() as StepInFlight;
+      if (settled === undefined) continue;
+      if ('outcome' in settled) this.#complete(plan, work, settled.outcome);
+      else this.#fail(plan, settled.error);
+      this.#options.outbox.deliver();
+      this.#startSteps();
+    }
+  }
+
+  #complete(plan: StepPlan, work: StepWork, outcome: StepOutcome): void {
+    const { lifecycle, costs, trace } = this.#options;
     trace?.completed(plan, outcome.counters);
-    this.#inFlight = undefined;
     this.numSteps++;
     costs.observe(work, outcome.counters.runMs);
     this.#count(outcome);
-    for (const { sequence, start, end, drawRows } of plan.chunks) {
-      const table = sequence.table as BlockTable;
-      const isDecode = sequence.isDecoding && sequence.numOutputTokens > 0;
-      sequence.numComputed = end;
-      sequence.meter.addComputed(start, end);
-      cache.commit(table, end);
-      if (drawRows.length > 0 && !isDecode) cache.registerTail(table, sequence.tokens.view(), end);
+    for (const chunk of plan.chunks) this.#noteComputed(chunk);
+    for (const chunk of plan.chunks) {
+      leaveFlight(chunk);
+      if (chunk.drawRows.length === 0 || chunk.isVoid) continue;
+      if (chunk.sequence.state !== 'ended') lifecycle.grow(chunk, outcome);
     }
-    let row = 0;
-    for (const { sequence, drawRows } of plan.chunks) {
-      if (drawRows.length > 0 && sequence.state === 'running')
-        lifecycle.grow(sequence, outcome, row);
-      row += drawRows.length;
-    }
-    this.#finishStep();
   }
 
-  /** A failed step takes the requests that were part of it along, and only those. */
-  #fail(error: unknown): void {
-    const { lifecycle, trace } = this.#options;
-    const { plan } = this.#inFlight as StepInFlight;
-    trace?.failed(plan, error);
-    this.#inFlight = undefined;
-    for (const { sequence } of plan.chunks) {
-      if (sequence.state !== 'ended') lifecycle.failStep(sequence.request, error);
+  #noteComputed({ sequence, table, start, end, drawRows, isVoid }: PlannedChunk): void {
+    const { cache } = this.#options;
+    cache.commit(table, end);
+    if (sequence.state === 'ended' || isVoid) {
+      this.counters.tokensWasted += end - start;
+      return;
     }
-    if (error instanceof EngineError && error.code === 'ERR_DEVICE_LOST') this.#lose(error);
-    this.#finishStep();
+    sequence.meter.addComputed(start, end);
+    if (sequence.table !== table) return;
+    sequence.numComputed = end;
+    const isDecode = end - start === 1 && sequence.numOutputTokens > 0;
+    if (drawRows.length > 0 && !isDecode) cache.registerTail(table, sequence.tokens.view(), end);
+  }
+
+  /**
+   * A failed step takes the requests that were part of it along, and only those. The step behind it is
+   * refused when it needs a token of it: whoever is left in that one had no part in the failure and starts again.
+   */
+  #fail(plan: StepPlan, error: unknown): void {
+    const { lifecycle, scheduler, trace } = this.#options;
+    trace?.failed(plan, error);
+    const code = error instanceof EngineError ? error.code : undefined;
+    const concerned = [...plan.chunks].filter(({ isVoid }) => !isVoid);
+    for (const chunk of plan.chunks) lifecycle.dropUncommitted(chunk.table);
+    for (const chunk of concerned) {
+      const { sequence } = chunk;
+      leaveFlight(chunk);
+      if (sequence.state === 'ended') continue;
+      if (code !== 'ERR_PREVIOUS_STEP_FAILED') lifecycle.fail(sequence.request, error);
+      else if (sequence.state === 'running') scheduler.restart(sequence);
+    }
+    if (code === 'ERR_DEVICE_LOST') this.#lose(error as EngineError);
   }
 
   /** Nothing will run any more: whoever waits is told so. */
   #lose(error: EngineError): void {
     const { lifecycle } = this.#options;
     this.lost = error;
-    for (const request of [...lifecycle.requests.values()]) lifecycle.failStep(request, error);
-  }
-
-  #finishStep(): void {
-    this.#options.outbox.deliver();
-    for (const change of this.#deferred.splice(0)) change();
-    this.#startStep();
+    for (const request of [...lifecycle.requests.values()]) lifecycle.fail(request, error);
   }
 
   #count({ counters }: StepOutcome): void {
@@ -203,4 +247,10 @@ export class StepLoop {
     this.counters.kvSlotsWritten += counters.kvSlotsWritten;
     this.counters.blocksCopied += counters.blocksCopied;
   }
+}
+
+/** A chunk's step is over. */
+function leaveFlight(chunk: PlannedChunk): void {
+  const { inFlight } = chunk.sequence;
+  if (inFlight[0] === chunk) inFlight.shift();
 }

@@ -29,23 +29,11 @@ export class StepWriter {
     step.wantLogits = false;
     step.queryStart[0] = 0;
     for (const chunk of plan.chunks) {
-      this.#writeTokens(chunk, step);
+      writeTokens(chunk, step);
       this.#writeTable(chunk.sequence, step);
       writeLogitRows(chunk, step);
       step.wantDigests ||= chunk.sequence.request.options.wantDigests;
     }
-  }
-
-  #writeTokens({ sequence, start, end }: PlannedChunk, step: StepBatch): void {
-    const index = step.numSeqs++;
-    step.tokenIds.set(sequence.tokens.view(start, end), step.numTokens);
-    step.tokenSources.fill(-1, step.numTokens, step.numTokens + end - start);
-    step.numTokens += end - start;
-    step.tableRows[index] = sequence.rows[0];
-    step.queryStart[index + 1] = step.numTokens;
-    step.contextLens[index] = end;
-    step.writeStarts[index] = Math.max(start, sequence.sharedLen);
-    step.adapterIds[index] = 0;
   }
 
   #writeTable({ table, rows: [row], pendingCopies }: Sequence, step: StepBatch): void {
@@ -70,8 +58,32 @@ export class StepWriter {
   }
 }
 
-function writeLogitRows({ drawRows }: PlannedChunk, step: StepBatch): void {
-  for (const slot of drawRows) {
+function writeTokens({ sequence, start, end }: PlannedChunk, step: StepBatch): void {
+  const index = step.numSeqs++;
+  const numKnown = Math.min(end, sequence.numTokens) - start;
+  step.tokenIds.set(sequence.tokens.view(start, start + numKnown), step.numTokens);
+  step.tokenSources.fill(-1, step.numTokens, step.numTokens + numKnown);
+  if (start + numKnown < end) writeUnknownToken(sequence, step, step.numTokens + numKnown);
+  step.numTokens += end - start;
+  step.tableRows[index] = sequence.rows[0];
+  step.queryStart[index + 1] = step.numTokens;
+  step.contextLens[index] = end;
+  step.writeStarts[index] = Math.max(start, sequence.sharedLen);
+  step.adapterIds[index] = 0;
+}
+
+/** The token that the step before, which is in flight, draws for this sequence. */
+function writeUnknownToken({ inFlight }: Sequence, step: StepBatch, row: number): void {
+  assert(inFlight.length === 1, `a token comes from ${inFlight.length} steps in flight`);
+  const [{ firstLogitRow, drawRows }] = inFlight;
+  assert(drawRows.length === 1, `a token comes from ${drawRows.length} draws`);
+  step.tokenIds[row] = 0;
+  step.tokenSources[row] = firstLogitRow;
+}
+
+function writeLogitRows(chunk: PlannedChunk, step: StepBatch): void {
+  chunk.firstLogitRow = step.numLogitRows;
+  for (const slot of chunk.drawRows) {
     step.logitRows[step.numLogitRows] = step.numTokens - 1;
     step.logitSlots[step.numLogitRows] = slot;
     step.numLogitRows++;

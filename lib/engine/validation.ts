@@ -60,8 +60,14 @@ export function checkRequest(
     stopTokenIds: new Set([...eosTokenIds, ...message.stopTokenIds]),
     wantDigests: message.wantDigests === true,
     priority: checkNumber('priority', message.priority ?? 0, 'a finite number'),
+    timeoutMs: checkTimeout(message.timeoutMs),
     ...checkCaching(message, handle),
   };
+}
+
+function checkTimeout(timeoutMs: number | undefined): number {
+  if (timeoutMs === undefined) return Number.POSITIVE_INFINITY;
+  return checkNumber('timeoutMs', timeoutMs, 'a number > 0', (value) => value > 0);
 }
 
 /** A grammar ends by a stop token, or never. */

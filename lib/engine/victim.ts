@@ -41,7 +41,7 @@ function numTokensLost(sequence: Sequence, allocator: BlockAllocator): number | 
     if (allocator.getRefCount(blocks[i]) > 1) continue;
     numOwnBlocks++;
     const start = i * allocator.blockSize;
-    numTokens += Math.max(0, Math.min(allocator.blockSize, sequence.numComputed - start));
+    numTokens += Math.max(0, Math.min(allocator.blockSize, sequence.numSubmitted - start));
   }
   return numOwnBlocks === 0 ? undefined : numTokens;
 }

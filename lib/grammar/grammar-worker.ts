@@ -129,9 +129,7 @@ class Sample implements TokenMasks {
   }
 
   take(): Int32Array {
-    const mask = this.#mask as Int32Array;
-    this.#mask = undefined;
-    return mask;
+    return this.#mask as Int32Array;
   }
 
   accept(token: number): void {

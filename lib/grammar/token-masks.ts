@@ -26,7 +26,7 @@ export interface TokenMasks {
   readonly isReady: boolean;
   /** Why there will be none. */
   readonly error: EngineError | undefined;
-  /** Gives the mask of the next token, once: what comes after it needs that token first. */
+  /** Gives the mask of the next token. It stays until `accept`: a draw that does not count is drawn again. */
   take(): Int32Array;
   /** Notes a token that was drawn; its mask's successor is on its way. */
   accept(token: number): void;

@@ -114,6 +114,10 @@ export interface CacheStats {
   readonly numPinned: number;
   /** Empty blocks. The four and the null block add up to `numBlocks`. */
   readonly numFree: number;
+  /** Blocks that more than one sequence holds. */
+  readonly sharedBlocks: number;
+  /** Slots without a token in blocks that hold some: tails, and the last blocks of running sequences. */
+  readonly wastedSlots: number;
   readonly queryTokens: number;
   readonly hitTokens: number;
   /** Part of `hitTokens` that came through partial hits. */

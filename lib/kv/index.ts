@@ -1,4 +1,5 @@
 export { BlockAllocator, type BlockAllocatorOptions } from './block-allocator.js';
+export type { BlockInfo, BlockMap, BlockMapRange, BlockUser } from './block-map.js';
 export { type BlockCopy, BlockTable } from './block-table.js';
 export type {
   AcquireOptions,

@@ -20,6 +20,9 @@ export interface InvalidationOptions {
  * @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` unless exactly one target is named
  */
 export function invalidate(target: InvalidateTarget, options: InvalidationOptions): number {
+  if (typeof target !== 'object' || target === null) {
+    throw new InvalidArgumentError('target', target, 'one of { tag }, { salt } and { all: true }');
+  }
   const { pool, pins } = options;
   const numBefore = pool.removals.invalidated;
   const named = Object.entries(target).filter(([, value]) => value !== undefined);

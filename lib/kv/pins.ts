@@ -136,6 +136,21 @@ export class Pins {
     return ends;
   }
 
+  /** Tags of the pins on blocks `[start, end)`, by block. */
+  findTags(start: number, end: number): Map<number, string[]> {
+    const tags = new Map<number, string[]>();
+    for (const { tag, blocks } of this.pins.values()) {
+      if (tag === undefined) continue;
+      for (const block of blocks) {
+        if (block < start || block >= end) continue;
+        const known = tags.get(block);
+        if (known === undefined) tags.set(block, [tag]);
+        else if (!known.includes(tag)) known.push(tag);
+      }
+    }
+    return tags;
+  }
+
   checkInvariants(): void {
     this.deadlines.checkInvariants();
     const counts = new Int32Array(this.options.numBlocks);

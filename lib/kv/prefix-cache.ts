@@ -1,5 +1,12 @@
 import { InvalidArgumentError, OutOfBlocksError } from '../errors.js';
 import type { BlockAllocator } from './block-allocator.js';
+import {
+  type BlockMap,
+  type BlockMapRange,
+  type BlockUser,
+  countSharedAndWasted,
+  describeBlocks,
+} from './block-map.js';
 import type { BlockCopy, BlockTable } from './block-table.js';
 import { checkCache } from './cache-invariants.js';
 import { type CacheParts, makeParts } from './cache-parts.js';
@@ -222,7 +229,8 @@ export class PrefixCache {
   }
 
   /**
-   * Keeps a table's cached blocks, or a match's full ones, from eviction.
+   * Keeps a table's cached blocks, or those of a match, from eviction. The block of a match's partial hit is
+   * among them when the whole prompt is cached.
    *
    * @throws {PinBudgetError} `ERR_PIN_BUDGET` when pins would hold more than `maxPinnedBlocks`
    */
@@ -230,7 +238,10 @@ export class PrefixCache {
     this.expire();
     const { pins } = this.parts;
     if ('fullBlocks' in target) {
-      return pins.add(this.parts.lookup.refresh(target).fullBlocks.slice(), options, this.clock());
+      const { fullBlocks, partial, numCachedTokens, tokens } = this.parts.lookup.refresh(target);
+      const isWhole = partial !== undefined && numCachedTokens === tokens.length;
+      const path = isWhole ? Int32Array.of(...fullBlocks, partial.block) : fullBlocks.slice();
+      return pins.add(path, options, this.clock());
     }
     checkLives(target);
     return pins.add(this.parts.retention.findPath(target), options, this.clock());
@@ -259,8 +270,13 @@ export class PrefixCache {
     this.parts.pool.expireIdle(nowMs);
   }
 
-  /** What the blocks are used for now, and counters since the cache was made. */
-  stats(): CacheStats {
+  /**
+   * What the blocks are used for now, and counters since the cache was made; takes time with the size of the pool,
+   * a look at each block.
+   *
+   * @param users running sequences: the last block of each may be partly filled
+   */
+  stats(users: Iterable<BlockUser> = []): CacheStats {
     const { allocator, pool, ghosts, pins, leases, trie, events } = this.parts;
     const { numBlocks, blockSize, numFree } = allocator;
     const { numIdle } = pool.queue;
@@ -276,11 +292,22 @@ export class PrefixCache {
       numCachedIdle: numIdle,
       numPinned,
       numFree,
+      ...countSharedAndWasted(this.parts, users),
       ...leases.counters,
       removals: { ...pool.removals },
       numGhosts: ghosts.size,
       bookkeepingBytes: bytes,
     };
+  }
+
+  /**
+   * What each block of a stretch of the pool holds, and who holds it: for tools.
+   *
+   * @param users running sequences
+   * @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` for a range that is none
+   */
+  blockMap(users: Iterable<BlockUser> = [], range?: BlockMapRange): BlockMap {
+    return describeBlocks(this.parts, users, range);
   }
 
   /** Hashes and delivers all waiting events now. */

@@ -120,7 +120,10 @@ export class Registration {
     const tail = table.tailBlock;
     const isOwn = table.blocks.subarray(0, table.numBlocks).includes(tail);
     const isTail = isOwn && trie.store.has(trie.nodeOfBlock[tail], NodeFlag.tail);
-    if (isTail && this.isStillPlace(table, tail)) pool.removePlace(tail, 'dropped');
+    if (isTail && this.isStillPlace(table, tail)) {
+      dropped.set(tail, trie.registeredAt[tail]);
+      pool.removePlace(tail, 'dropped');
+    }
     for (let i = table.numRegisteredBlocks - 1; i >= fromBlock; i--) {
       const block = table.blocks[i];
       dropped.set(block, trie.registeredAt[block]);

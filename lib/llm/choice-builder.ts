@@ -20,6 +20,8 @@ export class ChoiceBuilder {
   finished: FinishedEvent | undefined;
   /** All its text is here. */
   isComplete = false;
+  /** Of them, those that its parent had drawn: of a fork. */
+  numInherited = 0;
   readonly #stops: StopStrings | undefined;
   readonly #tools: ToolCallReader | undefined;
   #isStopped = false;
@@ -63,11 +65,16 @@ export class ChoiceBuilder {
     return this.text === '' ? [] : [{ type: 'text', text: this.text }];
   }
 
-  /** Has another's tokens from the start; their text must still be decoded. */
-  startWith(other: ChoiceBuilder): void {
-    this.tokenIds = [...other.tokenIds];
-    this.logprobs = [...other.logprobs];
-    this.digests = [...other.digests];
+  /**
+   * Has another's tokens from the start; their text must still be decoded.
+   *
+   * @param numDrawn how many of those that the other drew itself
+   */
+  startWith(other: ChoiceBuilder, numDrawn: number): void {
+    this.numInherited = other.numInherited + numDrawn;
+    this.tokenIds = other.tokenIds.slice(0, this.numInherited);
+    this.logprobs = other.logprobs.slice(0, this.numInherited);
+    this.digests = other.digests.slice(0, this.numInherited);
   }
 
   /** Takes tokens; those after a stop text do not count. */

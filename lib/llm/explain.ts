@@ -1,4 +1,4 @@
-import type { EngineCore } from '../engine/index.js';
+import type { EnginePort } from '../engine/index.js';
 import type { Explanation as CacheExplanation } from '../kv/index.js';
 import type { ChatMessage, ChatTool, Section, TextWorker } from '../text/index.js';
 import { copyTokenIds } from './submit-message.js';
@@ -8,7 +8,10 @@ export type PromptSpec =
   | {
       readonly messages: readonly ChatMessage[];
       readonly tools?: readonly ChatTool[];
+      readonly canonicalTools?: boolean;
       readonly templateVariables?: Readonly<Record<string, unknown>>;
+      /** End the prompt with the header of the assistant's message; default true. */
+      readonly addGenerationPrompt?: boolean;
     }
   | { readonly prompt: string | Int32Array | readonly number[] };
 
@@ -42,11 +45,13 @@ export async function tokenizeSpec(
 export async function explain(
   spec: PromptSpec,
   salt: string | undefined,
-  core: EngineCore,
+  core: EnginePort,
   text: TextWorker,
 ): Promise<Explanation> {
   const { tokens, sections } = await tokenizeSpec(spec, text);
-  const { nearest, ...found } = core.explain(salt === undefined ? { tokens } : { tokens, salt });
+  const { nearest, ...found } = await core.explain(
+    salt === undefined ? { tokens } : { tokens, salt },
+  );
   const at = found.firstDivergentToken;
   if (at === undefined) {
     return {

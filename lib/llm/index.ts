@@ -10,8 +10,11 @@ export type {
   GenerateOptions,
   InspectOptions,
   LoadOptions,
+  PinPromptOptions,
+  PrewarmOptions,
 } from './options.js';
 export { Prefix } from './prefix.js';
+export type { PrewarmedPrompt } from './prewarm.js';
 export type { Choice, Chunk, FinishReason, Reply, Timings, Usage } from './reply.js';
 export type { JsonSchema, ResponseFormat, StandardSchema } from './response-format.js';
 export type { FunctionCall, ReplyPart, ToolFormat } from './tool-calls.js';

@@ -1,13 +1,20 @@
-import type { ChromeTrace, EngineCore, EngineStats } from '../engine/index.js';
+import type { ChromeTrace, EnginePort, EngineStats } from '../engine/index.js';
 import { EngineError } from '../errors.js';
-import type { InvalidateTarget, Pin } from '../kv/index.js';
+import type { BlockMap, BlockMapRange, InvalidateTarget, Pin } from '../kv/index.js';
 import type { ChatMessage, TextWorker } from '../text/index.js';
 import { type Explanation, explain, type PromptSpec, tokenizeSpec } from './explain.js';
 import type { Generation } from './generation.js';
 import { checkOptionKeys, optionKeys } from './option-keys.js';
-import type { ChatOptions, ForkOptions, GenerateOptions } from './options.js';
+import type {
+  ChatOptions,
+  ForkOptions,
+  GenerateOptions,
+  PinPromptOptions,
+  PrewarmOptions,
+} from './options.js';
+import { type PrewarmedPrompt, prewarm } from './prewarm.js';
 import { RequestRunner } from './request-runner.js';
-import { copyTokenIds, needsSections, type RequestDefaults } from './submit-message.js';
+import { copyTokenIds, needsSections, type RequestDefaults, saltOf } from './submit-message.js';
 
 /** What was loaded, and how. */
 export interface LlmInfo {
@@ -33,11 +40,13 @@ export interface LlmInfo {
   readonly kvCacheBytes: number;
   /** Of everything that keys and values depend on. */
   readonly fingerprint: string;
+  /** What in the chat template destroys prefix reuse, a sentence each; reported as a process warning too. */
+  readonly templateWarnings: readonly string[];
 }
 
 /** What an {@link Llm} is made of; it owns all of it. */
 export interface LlmParts {
-  readonly core: EngineCore;
+  readonly core: EnginePort;
   readonly text: TextWorker;
   readonly defaults: Omit<RequestDefaults, 'owner'>;
   readonly info: LlmInfo;
@@ -78,11 +87,11 @@ export class Llm {
   chat<T = unknown>(messages: readonly ChatMessage[], options: ChatOptions<T> = {}): Generation<T> {
     return this.#runner.start<T>(options ?? {}, async () => {
       this.#check(options, optionKeys.chat);
-      const { tools, addGenerationPrompt, templateVariables, prefix, cache } = options;
+      const { tools, templateVariables, prefix, cache } = options;
+      const { canonicalTools, addGenerationPrompt, continueFinalMessage } = options;
       const { tokens, sections } = await this.#parts.text.tokenizeChat({
         messages,
-        tools,
-        addGenerationPrompt,
+        ...{ tools, canonicalTools, addGenerationPrompt, continueFinalMessage },
         templateVariables,
         isContinuation: prefix !== undefined,
         wantSections: needsSections(cache),
@@ -128,32 +137,60 @@ export class Llm {
    *
    * @throws {EngineError} `ERR_PIN_BUDGET` when pins would hold more than their share of the cache
    */
-  async pin(
-    spec: PromptSpec,
-    options: { salt?: string; tag?: string; ttlMs?: number } = {},
-  ): Promise<PinnedPrompt> {
-    this.#requireOpen();
+  async pin(spec: PromptSpec, options: PinPromptOptions = {}): Promise<PinnedPrompt> {
+    this.#check(options, optionKeys.pin);
     const { core, text, defaults } = this.#parts;
     const { tokens } = await tokenizeSpec(spec, text);
     this.#requireOpen();
-    const salt = options.salt ?? defaults.salt;
-    const target = salt === undefined ? { tokens } : { tokens, salt };
-    return { ...core.pin({ ...options, ...target }), numTokens: tokens.length };
+    const salt = saltOf(options, defaults.salt);
+    return { ...(await core.pin({ ...options, tokens, salt })), numTokens: tokens.length };
   }
 
   /** Lets a pin go; false when it is gone already. */
-  unpin(pin: Pick<Pin, 'id'>): boolean {
+  async unpin(pin: Pick<Pin, 'id'>): Promise<boolean> {
     this.#requireOpen();
     return this.#parts.core.unpin(pin.id);
   }
 
-  /** Makes cached tokens unhittable at once, by tag, by salt, or all; gives the number of blocks dropped. */
-  invalidate(target: InvalidateTarget): number {
+  /**
+   * Computes what is not cached of a prompt, without an answer, and pins it: those who ask later find all of it.
+   * A request like any other: it waits its turn, and `signal` ends it.
+   *
+   * @throws {EngineError} `ERR_PIN_BUDGET` when pins would hold more than their share of the cache: the prompt stays
+   *   cached, but is not held; otherwise as `generate` does
+   */
+  prewarm(spec: PromptSpec, options: PrewarmOptions = {}): Promise<PrewarmedPrompt> {
+    const { core, text } = this.#parts;
+    return prewarm(spec, options ?? {}, {
+      runner: this.#runner,
+      text,
+      check: () => this.#check(options, optionKeys.prewarm),
+      pin: (target) => core.pin(target),
+    });
+  }
+
+  /**
+   * Makes cached tokens unhittable at once, by tag, by salt, or all: no later request finds them. Requests that run
+   * on them go on. Gives the number of blocks dropped.
+   */
+  async invalidate(target: InvalidateTarget): Promise<number> {
     this.#requireOpen();
     return this.#parts.core.invalidate(target);
   }
 
-  /** What the engine does and did, and what its cache holds. */
+  /**
+   * What each block of a stretch of the pool holds, and who holds it: for tools. Takes the thread of the engine for
+   * a time that `maxBlocks` bounds; ask for the next stretch in a later turn.
+   */
+  async blockMap(range: BlockMapRange = {}): Promise<BlockMap> {
+    this.#requireOpen();
+    return this.#parts.core.blockMap(range);
+  }
+
+  /**
+   * What the engine does and did, and what its cache holds. With `worker: true` it is what the Worker said last: with
+   * the last request that ended and the last call that was answered; ten times a second while requests run.
+   */
   stats(): EngineStats {
     this.#requireOpen();
     return this.#parts.core.stats();

@@ -1,5 +1,5 @@
 import { Device } from '../device/index.js';
-import { DeviceExecutor, EngineCore } from '../engine/index.js';
+import { DeviceExecutor, EngineCore, type EnginePort } from '../engine/index.js';
 import { InvalidArgumentError } from '../errors.js';
 import { GrammarWorker } from '../grammar/index.js';
 import { loadModel, type Model } from '../model/index.js';
@@ -12,6 +12,8 @@ import type { LoadOptions } from './options.js';
 import { readSamplingDefaults } from './sampling.js';
 import { findModelFolder } from './source.js';
 import { saltOf } from './submit-message.js';
+import { warnOfTemplate } from './template-warnings.js';
+import { openWorkerFloor } from './worker-floor.js';
 
 /**
  * Loads a model: nothing or `'recall'` is the one that comes with the package, `'./dir'` a folder, `'./x.gguf'` a file, `'owner/name'` or
@@ -33,14 +35,21 @@ export async function load(source?: string | URL, options: LoadOptions = {}): Pr
   const text = TextWorker.start({ folder });
   text.catch(() => {}); // awaited below
   try {
-    const floor = await openFloor(folder, options);
+    const floor = await (options.worker ? openWorkerFloor : openFloor)(folder, options);
     try {
-      const { core, model, info } = floor;
+      const { core, info } = floor;
       const worker = await text;
       const { toolFormat } = worker;
-      const defaults = { sampling, salt, contextLen: model.contextLen, toolFormat };
+      const defaults = { sampling, salt, contextLen: info.contextLen, toolFormat };
       options.signal?.throwIfAborted();
-      return new Llm({ core, text: worker, defaults, info, free: floor.free });
+      const templateWarnings = warnOfTemplate(folder, worker);
+      return new Llm({
+        core,
+        text: worker,
+        defaults,
+        info: { ...info, templateWarnings },
+        free: floor.free,
+      });
     } catch (error) {
       await floor.core.close();
       await floor.free();
@@ -53,7 +62,10 @@ export async function load(source?: string | URL, options: LoadOptions = {}): Pr
 }
 
 /** @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` */
-function checkProgressOptions({ onProgress, signal }: LoadOptions): void {
+function checkProgressOptions({ onProgress, signal, worker }: LoadOptions): void {
+  if (worker !== undefined && typeof worker !== 'boolean') {
+    throw new InvalidArgumentError('worker', worker, 'true or false');
+  }
   if (onProgress !== undefined && typeof onProgress !== 'function') {
     throw new InvalidArgumentError('onProgress', onProgress, 'a function');
   }
@@ -63,16 +75,15 @@ function checkProgressOptions({ onProgress, signal }: LoadOptions): void {
 }
 
 /** What stands under the face: device, model and engine. */
-interface Floor {
-  readonly core: EngineCore;
-  readonly model: Model;
-  readonly info: LlmInfo;
+export interface Floor<Engine extends EnginePort = EngineCore> {
+  readonly core: Engine;
+  readonly info: Omit<LlmInfo, 'templateWarnings'>;
   /** Frees model and device. */
   readonly free: () => Promise<void>;
 }
 
 /** Opens them in order; what is open is closed when the next one fails. */
-async function openFloor(folder: string, options: LoadOptions): Promise<Floor> {
+export async function openFloor(folder: string, options: LoadOptions): Promise<Floor> {
   const { backend, index, threads, isa, deterministic } = options;
   const device = Device.open({ backend, index, threads, isa, deterministic });
   try {
@@ -90,7 +101,13 @@ async function openFloor(folder: string, options: LoadOptions): Promise<Floor> {
       model.free();
       await device.close();
     };
-    return { ...(await openEngine(device, model, folder, options, grammars)), model, free };
+    try {
+      return { ...(await openEngine(device, model, folder, options, grammars)), free };
+    } catch (error) {
+      await grammars.close();
+      model.free();
+      throw error;
+    }
   } catch (error) {
     await device.close();
     throw error;
@@ -103,7 +120,7 @@ async function openEngine(
   folder: string,
   options: LoadOptions,
   grammars: GrammarWorker,
-): Promise<{ core: EngineCore; info: LlmInfo }> {
+): Promise<Pick<Floor, 'core' | 'info'>> {
   const defaults = defaultsByBackend[device.info.backend];
   const { blockSize = defaultBlockSize, maxSeqs = defaults.maxSeqs } = options;
   const { maxTokensPerStep = Math.max(defaults.maxTokensPerStep, maxSeqs) } = options;
@@ -172,7 +189,7 @@ function infoOf(
   model: Model,
   folder: string,
   kv: { numBlocks: number; blockSize: number; blockBytes: number },
-): LlmInfo {
+): Floor['info'] {
   const { backend, name, isa, threads, deterministic, computeCapability } = device.info;
   return {
     folder,

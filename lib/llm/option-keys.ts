@@ -5,11 +5,14 @@ import type {
   GenerateOptions,
   InspectOptions,
   LoadOptions,
+  PinPromptOptions,
+  PrewarmOptions,
 } from './options.js';
 
 const loadKeys: Readonly<Record<keyof LoadOptions, true>> = {
   backend: true,
   index: true,
+  worker: true,
   deterministic: true,
   threads: true,
   isa: true,
@@ -73,13 +76,16 @@ const generateKeys: Readonly<Record<keyof GenerateOptions, true>> = {
   maxIdleMs: true,
   tag: true,
   priority: true,
+  timeoutMs: true,
   digests: true,
 };
 
 const chatKeys: Readonly<Record<keyof ChatOptions, true>> = {
   ...generateKeys,
   tools: true,
+  canonicalTools: true,
   addGenerationPrompt: true,
+  continueFinalMessage: true,
   templateVariables: true,
 };
 
@@ -99,6 +105,20 @@ const forkKeys: Readonly<Record<keyof ForkOptions, true>> = {
   maxTokens: true,
 };
 
+const pinKeys: Readonly<Record<keyof PinPromptOptions, true>> = {
+  salt: true,
+  tag: true,
+  ttlMs: true,
+};
+
+const prewarmKeys: Readonly<Record<keyof PrewarmOptions, true>> = {
+  ...pinKeys,
+  pin: true,
+  maxIdleMs: true,
+  priority: true,
+  signal: true,
+};
+
 /** The names that each kind of options may hold. */
 export const optionKeys = {
   load: loadKeys,
@@ -106,6 +126,8 @@ export const optionKeys = {
   generate: generateKeys,
   chat: chatKeys,
   fork: forkKeys,
+  pin: pinKeys,
+  prewarm: prewarmKeys,
 } as const;
 
 /**

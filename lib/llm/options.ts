@@ -17,6 +17,11 @@ export interface LoadOptions {
    * the default promises results within tolerance. The CPU always gives the same.
    */
   readonly deterministic?: boolean;
+  /**
+   * Run the engine in a Worker thread: a host that blocks its event loop does not keep the model from its next token.
+   * The face is the same; `stats()` is what the Worker said last. Default false.
+   */
+  readonly worker?: boolean;
   /** Cores that compute; default: those that the cgroup grants. */
   readonly threads?: number;
   /** Instruction set; default: the best one that this machine has. Every one gives the same answers. */
@@ -144,6 +149,8 @@ export interface GenerateOptions<T = unknown> {
   readonly tag?: string;
   /** Larger goes first; default 0. */
   readonly priority?: number;
+  /** Reject with `ERR_TIMEOUT` when it has not ended so long after it reached the engine; default: never. */
+  readonly timeoutMs?: number;
   /** Give a 64-bit digest of the logits behind each token: equal digests, equal bits. */
   readonly digests?: boolean;
 }
@@ -152,8 +159,12 @@ export interface GenerateOptions<T = unknown> {
 export interface ChatOptions<T = unknown> extends GenerateOptions<T> {
   /** Functions that the model may call; the template prints them, and `reply.toolCalls` has the calls. */
   readonly tools?: readonly ChatTool[];
-  /** End the prompt with the header of the assistant's message; default true. */
+  /** Sort tools by name and the keys in them; default: in the caller's order, which a template prints. */
+  readonly canonicalTools?: boolean;
+  /** End the prompt with the header of the assistant's message; default true, false with `continueFinalMessage`. */
   readonly addGenerationPrompt?: boolean;
+  /** Go on with the last message where its content ends, instead of answering it; not with `prefix`. */
+  readonly continueFinalMessage?: boolean;
   /** Variables that this checkpoint's template reads, such as `enable_thinking`. */
   readonly templateVariables?: Readonly<Record<string, unknown>>;
 }
@@ -178,4 +189,26 @@ export interface ForkOptions
   readonly choice?: number;
   /** Output tokens from here on; default: what the generation has left. */
   readonly maxTokens?: number;
+}
+
+/** How to hold what is cached of a prompt. */
+export interface PinPromptOptions {
+  /** The organisation's secret; default: the model's. */
+  readonly salt?: string;
+  /** Names the blocks for `invalidate`. */
+  readonly tag?: string;
+  /** The pin goes by itself after this; default: never. */
+  readonly ttlMs?: number;
+}
+
+/** How to compute a prompt before anybody asks for its answer. */
+export interface PrewarmOptions extends PinPromptOptions {
+  /** False: the prompt stays cached like any other, and may be evicted; default true. */
+  readonly pin?: boolean;
+  /** Forget the blocks when nobody used them for so long. */
+  readonly maxIdleMs?: number;
+  /** Larger goes first; default 0. */
+  readonly priority?: number;
+  /** Ends the request and rejects with `signal.reason`. */
+  readonly signal?: AbortSignal;
 }

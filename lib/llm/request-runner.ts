@@ -1,4 +1,4 @@
-import type { EngineCore, SamplingParams } from '../engine/index.js';
+import type { EnginePort, SamplingParams } from '../engine/index.js';
 import { EngineError, InvalidArgumentError } from '../errors.js';
 import type { DecodeBatch } from '../text/index.js';
 import { ChoiceBuilder } from './choice-builder.js';
@@ -32,7 +32,7 @@ interface Origin {
 
 /** Carries requests from options to replies over one engine. */
 export class RequestRunner {
-  readonly #core: EngineCore;
+  readonly #core: EnginePort;
   readonly #hub: StreamHub;
   readonly #defaults: RequestDefaults;
   /** Its requests; `undefined` until they are in tokens. */
@@ -40,7 +40,7 @@ export class RequestRunner {
   #numRequests = 0;
 
   constructor(
-    core: EngineCore,
+    core: EnginePort,
     decodeBatch: DecodeBatch,
     defaults: Omit<RequestDefaults, 'owner'>,
   ) {
@@ -158,27 +158,24 @@ export class RequestRunner {
     this.#core.submit(message);
   }
 
-  /** Runs right after the parent's tokens came, with no step in flight: both sides have the same ones. */
+  /** The engine may have drawn more for the parent by the time it splits: it says how much the fork starts with. */
   #fork(id: number, state: RequestState, parent: Generation, options: ForkOptions): void {
     const { choice: sample = 0, maxTokens, signal: _, stop, ...changes } = options;
     const choice = parent.findChoice(sample);
     const origin = this.#origins.get(parent.state);
     if (!choice || !origin || parent.state.isSettled || choice.isStopped || choice.finished) {
-      throw new EngineError(
-        'ERR_REQUEST_NOT_FOUND',
-        `choice ${sample} of the generation has ended`,
-        {
-          hint: 'Continue its prefix instead.',
-        },
-      );
+      throw choiceEnded(sample);
     }
     const stops = stop === undefined ? origin.stops : readStops(stop);
     const sampling = { ...origin.sampling, ...samplingOf(changes, origin.sampling) };
     this.#origins.set(state, { ...origin, stops, sampling, tokenizeMs: 0 });
     const builder = new ChoiceBuilder(0, stops, lastIds(origin.promptParts), origin.toolFormat);
-    builder.startWith(choice);
     state.choices = [builder];
-    this.#hub.addTokens(state, builder, builder.tokenIds);
+    state.onForked = (numOutputTokens) => {
+      builder.startWith(choice, numOutputTokens);
+      if (builder.tokenIds.length < builder.numInherited) state.fail(choiceEnded(sample));
+      else this.#hub.addTokens(state, builder, builder.tokenIds);
+    };
     this.#core.fork({
       id,
       from: parent.id,
@@ -234,6 +231,14 @@ export class RequestRunner {
       prefix,
     };
   }
+}
+
+/** It has no next token to be split at; a stop text may have taken some that it had. */
+function choiceEnded(sample: number): EngineError {
+  const message = `choice ${sample} of the generation has ended`;
+  return new EngineError('ERR_REQUEST_NOT_FOUND', message, {
+    hint: 'Continue its prefix instead.',
+  });
 }
 
 /** The last ids of a prompt. */

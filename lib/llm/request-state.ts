@@ -27,6 +27,8 @@ export class RequestState {
   readonly done: Promise<Reply>;
   reply: Reply | undefined;
   isSettled = false;
+  /** Of a fork: takes what its parent's choice has, once the engine says how much of it. */
+  onForked: ((numOutputTokens: number) => void) | undefined;
   /** Somebody waits for `done`: leaving an iteration early does not end the request. */
   isAwaited = false;
   readonly #hooks: RequestHooks;

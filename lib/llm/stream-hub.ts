@@ -53,10 +53,7 @@ export class StreamHub {
     for (const state of [...this.#requests.values()]) state.fail(reason);
   }
 
-  /**
-   * Calls `act` once, when a request has got its next tokens or has ended. No step is in flight when tokens come, so
-   * what `act` asks of the engine is done at once.
-   */
+  /** Calls `act` once, when a request has got its next tokens or has ended. */
   afterNextTokens(id: number, act: () => void): void {
     if (!this.#requests.has(id)) {
       act();
@@ -97,6 +94,10 @@ export class StreamHub {
   #route(state: RequestState, event: EngineEvent): void {
     if (event.type === 'failed') {
       state.fail(errorOf(event));
+      return;
+    }
+    if (event.type === 'forked') {
+      state.onForked?.(event.numOutputTokens);
       return;
     }
     const choice = state.choices[event.sample];

@@ -63,6 +63,7 @@ export function makeSubmission(
     minTokens: options.minTokens,
     salt: saltOf(options, defaults.salt),
     priority: options.priority,
+    timeoutMs: options.timeoutMs,
     cache: cachePolicy(options, prompt),
     retainMs: options.retainMs,
     maxIdleMs: options.maxIdleMs,

@@ -94,6 +94,7 @@ export const architectures = {
   },
   Phi3ForCausalLM: {
     ...llama,
+    defaults: { ...llama.defaults, original_max_position_embeddings: 4096 },
     qkvModules: ['qkv_proj'],
     gateUpModules: ['gate_up_proj'],
     qkvBias: 'never',

@@ -11,7 +11,7 @@ import {
   getArchitecture,
 } from './architectures.js';
 import { ConfigFields } from './config-fields.js';
-import { parseRope, type RopeConfig } from './rope.js';
+import { longestContext, parseRope, type RopeConfig } from './rope-config.js';
 
 /** In what one layer may differ from the others. */
 export interface LayerConfig {
@@ -103,6 +103,7 @@ export function parseConfig(
   const vocabSize = fields.getCount('vocab_size');
   const shape = parseShape(fields);
   const maxPositions = fields.getCount('max_position_embeddings');
+  const rope = parseRope(fields, shape.headDim, maxPositions);
   const layers = parseLayers(fields, description, shape.numLayers);
   const hasBias = (rule: BiasRule) =>
     rule === 'always' || (rule !== 'never' && fields.getFlag(rule));
@@ -112,8 +113,8 @@ export function parseConfig(
     ...shape,
     activation: fields.has('hidden_act') ? fields.getChoice('hidden_act', activations) : 'silu',
     rmsNormEps: fields.getPositive('rms_norm_eps'),
-    maxPositions,
-    rope: parseRope(fields, shape.headDim, maxPositions),
+    maxPositions: longestContext(rope, maxPositions),
+    rope,
     layers,
     slidingWindow: layers.find((layer) => layer.slidingWindow !== undefined)?.slidingWindow,
     tieWordEmbeddings: fields.getFlag('tie_word_embeddings'),

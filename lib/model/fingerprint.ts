@@ -3,7 +3,7 @@ import { createHash, type Hash } from 'node:crypto';
 import type { FloatDType, WeightDType } from '../device/index.js';
 import type { Checkpoint, CheckpointTensor } from './checkpoint.js';
 import type { ModelConfig } from './config.js';
-import { inverseFrequencies } from './rope.js';
+import { chooseRotation } from './rope.js';
 import { plannedTensors, type WeightPlan } from './weight-plan.js';
 
 /** Changes when the same model would write other keys and values than before. */
@@ -18,6 +18,8 @@ export interface FingerprintInput {
   readonly checkpoint: Checkpoint;
   readonly plan: WeightPlan;
   readonly config: ModelConfig;
+  /** Tokens; decides some rotary embeddings. */
+  readonly contextLen: number;
   readonly weightsDtype: WeightDType;
   readonly kvDtype: FloatDType;
 }
@@ -35,11 +37,11 @@ export interface FingerprintInput {
  * @returns 64 hexadecimal digits (SHA-256)
  */
 export function fingerprintOf(input: FingerprintInput): string {
-  const { checkpoint, plan, config, weightsDtype, kvDtype } = input;
+  const { checkpoint, plan, config, contextLen, weightsDtype, kvDtype } = input;
   const { eosTokenIds: _eos, bosTokenId: _bos, declaredDtype: _dtype, ...arithmetic } = config;
   const hash = createHash('sha256');
   hash.update(canonicalJson({ formatVersion, weightsDtype, kvDtype, ...arithmetic }));
-  hash.update(inverseFrequencies(config.rope));
+  hash.update(chooseRotation(config.rope, contextLen).frequencies);
   const names = [...plannedTensors(plan)].map((tensor) => tensor.name);
   for (const name of names.sort()) hashTensor(hash, checkpoint.getTensor(name));
   return hash.digest('hex');

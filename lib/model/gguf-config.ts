@@ -99,7 +99,8 @@ function ropeFields(
   );
   const partial = rotaryDim === undefined ? {} : { partial_rotary_factor: rotaryDim / headDim };
   const original = find('scaling.original_context_length') ?? config.max_position_embeddings;
-  const perPair = { rope_type: 'longrope', original_max_position_embeddings: original };
+  const perPair = { rope_type: 'longrope' };
+  const outer = { ...partial, original_max_position_embeddings: original };
   if (tensors.has('rope_freqs.weight')) {
     const factors = readFactors('rope_freqs.weight'); // Llama 3.1's stretch, written out
     const scaling = {
@@ -108,7 +109,7 @@ function ropeFields(
       long_factor: factors,
       attention_factor: 1,
     };
-    return { ...partial, rope_scaling: scaling };
+    return { ...outer, rope_scaling: scaling };
   }
   if (tensors.has('rope_factors_long.weight')) {
     const scaling = {
@@ -117,7 +118,7 @@ function ropeFields(
       long_factor: readFactors('rope_factors_long.weight'),
       attention_factor: find('scaling.attn_factor'),
     };
-    return { ...partial, rope_scaling: scaling };
+    return { ...outer, rope_scaling: scaling };
   }
   const type = fields.findText(`${prefix}.rope.scaling.type`) ?? 'none';
   if (type === 'none') return partial;

@@ -15,7 +15,8 @@ export { type ForwardModel, recordForward } from './forward.js';
 export { inspectModel, type ModelInspection } from './inspect-model.js';
 export { loadModel, Model, type ModelKvLayout, type ModelLimits } from './model.js';
 export type { LoadModelOptions, OpenModelOptions } from './open-model.js';
-export { inverseFrequencies, type RopeConfig, type RopeScaling, ropeTable } from './rope.js';
+export { chooseRotation, type Rotation, ropeTable } from './rope.js';
+export type { RopeConfig, RopeScaling } from './rope-config.js';
 export {
   readSafetensorsHeader,
   type SafetensorsDType,

@@ -84,7 +84,14 @@ export async function loadModel(
   const { config, checkpoint, plan, weightsDtype, kvDtype, contextLen } = open;
   const owned: Freeable[] = [];
   try {
-    const fingerprint = fingerprintOf({ checkpoint, plan, config, weightsDtype, kvDtype });
+    const fingerprint = fingerprintOf({
+      checkpoint,
+      plan,
+      config,
+      contextLen,
+      weightsDtype,
+      kvDtype,
+    });
     signal?.throwIfAborted();
     const weights = await loadWeights(checkpoint, plan, {
       device,

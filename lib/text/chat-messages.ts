@@ -134,3 +134,23 @@ export function checkTools(tools: readonly ChatTool[] | undefined): void {
     }
   }
 }
+
+/**
+ * Brings tools into one order: sorted by name, and the keys of every object in them sorted too.
+ *
+ * Equal tools then give equal prompts, whatever order a serialisation had them in.
+ */
+export function canonicalTools(tools: readonly ChatTool[]): ChatTool[] {
+  const byName = (a: ChatTool, b: ChatTool) => compare(a.function.name, b.function.name);
+  return [...tools].sort(byName).map((tool) => withSortedKeys(tool) as ChatTool);
+}
+
+function withSortedKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withSortedKeys);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => compare(a, b));
+  return Object.fromEntries(entries.map(([key, item]) => [key, withSortedKeys(item)]));
+}
+
+/** By UTF-16 units: the same on every machine. */
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

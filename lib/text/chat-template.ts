@@ -13,13 +13,19 @@ export interface RenderInput {
   readonly variables?: Readonly<Record<string, unknown>>;
 }
 
-/** The chat templates of one checkpoint, parsed when first used. */
+/** The chat templates of one checkpoint. */
 export class ChatTemplates {
   readonly #files: TokenizerFiles;
   readonly #parsed = new Map<string, Template>();
 
+  /**
+   * @throws {EngineError} `ERR_TEMPLATE` when a template that chats are rendered with does not parse, with the
+   *   statement that it has and this engine has not
+   */
   constructor(files: TokenizerFiles) {
     this.#files = files;
+    if (files.templates.length === 0) return;
+    for (const hasTools of [false, true]) this.#parse(this.nameFor(hasTools));
   }
 
   /**
@@ -28,10 +34,10 @@ export class ChatTemplates {
    * With tools, a template named `tool_use` is taken when the checkpoint has one.
    *
    * @throws {EngineError} `ERR_CHAT_TEMPLATE_MISSING` when the checkpoint has no template;
-   *   `ERR_TEMPLATE` when it does not parse or does not render, with the template's own words
+   *   `ERR_TEMPLATE` when it does not render, with the template's own words
    */
   render(input: RenderInput): string {
-    const name = this.#choose(input.tools !== undefined);
+    const name = this.nameFor(input.tools !== undefined);
     const template = this.#parse(name);
     try {
       return template.render({
@@ -46,7 +52,12 @@ export class ChatTemplates {
     }
   }
 
-  #choose(hasTools: boolean): string {
+  /**
+   * The template that chats are rendered with.
+   *
+   * @throws {EngineError} `ERR_CHAT_TEMPLATE_MISSING`
+   */
+  nameFor(hasTools: boolean): string {
     const names = this.#files.templates.map((template) => template.name);
     if (names.length === 0) {
       throw new EngineError(

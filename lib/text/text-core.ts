@@ -1,8 +1,9 @@
 import type { Tokenizer } from 'tokenizers';
-import { EngineError } from '../errors.js';
+import { EngineError, InvalidArgumentError } from '../errors.js';
 import {
   type ChatMessage,
   type ChatTool,
+  canonicalTools,
   checkTools,
   normalizeMessages,
   type TemplateMessage,
@@ -17,14 +18,19 @@ import {
 } from './plain-tokenizer.js';
 import { findSections, type Section, tokenSections } from './sections.js';
 import { SpecialTokenMatcher, type TextPiece } from './special-tokens.js';
+import { findTemplateHazards, type TemplateHazard } from './template-hazards.js';
 import type { TokenizerFiles } from './tokenizer-files.js';
 
 /** A chat to be rendered and tokenised; plain data. */
 export interface ChatRequest {
   readonly messages: readonly ChatMessage[];
   readonly tools?: readonly ChatTool[];
-  /** Default true. */
+  /** Sort the tools and their keys; default: as the caller has them. */
+  readonly canonicalTools?: boolean;
+  /** Default true, and false with `continueFinalMessage`. */
   readonly addGenerationPrompt?: boolean;
+  /** End inside the last message, so that the model goes on with it. */
+  readonly continueFinalMessage?: boolean;
   readonly templateVariables?: Readonly<Record<string, unknown>>;
   /** Give only what follows an assistant's reply that is already there as tokens. */
   readonly isContinuation?: boolean;
@@ -54,7 +60,10 @@ export class TextCore {
   readonly #files: TokenizerFiles;
   #plain: PlainTokenizer | undefined;
 
-  /** @throws {EngineError} `ERR_TOKENIZER_INVALID` when tokenizer.json is refused */
+  /**
+   * @throws {EngineError} `ERR_TOKENIZER_INVALID` when tokenizer.json is refused, `ERR_TEMPLATE` when a chat
+   *   template is
+   */
   constructor(files: TokenizerFiles) {
     this.#files = files;
     this.#tokenizer = loadTokenizer(files.tokenizerJson);
@@ -79,7 +88,12 @@ export class TextCore {
 
   /** Renders a chat without tokenising it, for people who want to see it. */
   render(request: ChatRequest): string {
-    return this.#templates.render(renderInput(request));
+    return this.#rendererOf(request)(renderInput(request));
+  }
+
+  /** What in the chat template destroys prefix reuse; renders a handful of small chats. */
+  findHazards(): TemplateHazard[] {
+    return this.#files.templates.length === 0 ? [] : findTemplateHazards(this.#files);
   }
 
   /**
@@ -94,18 +108,47 @@ export class TextCore {
     const isPlain = texts.every((text) => this.#matcher.findStarts(text).length === 0);
     const hiding = isPlain ? undefined : new Mask(this.#matcher, [...texts, ...this.#sources()]);
     const masked = hiding ? mapStrings(input, (text) => hiding.mask(text)) : input;
-    const text = request.isContinuation
-      ? this.#renderAfterReply(masked)
-      : this.#templates.render(masked);
+    const render = this.#rendererOf(request);
+    const text = render(masked);
     const encoded = hiding
       ? await this.#encodeMasked(text, hiding)
       : await this.#encodePlain(text, request.wantSections === true);
     const tokens = Int32Array.from(encoded.ids);
     if (!request.wantSections || request.isContinuation) return { tokens, sections: [] };
     const ranges = findSections(masked.messages, masked.tools, text, (messages, tools) =>
-      this.#templates.render({ ...masked, messages, tools }),
+      render({ ...masked, messages, tools }),
     );
     return { tokens, sections: tokenSections(ranges, text, encoded.offsets) };
+  }
+
+  #rendererOf(request: ChatRequest): (input: RenderInput) => string {
+    if (request.isContinuation) return (input) => this.#renderAfterReply(input);
+    if (request.continueFinalMessage) return (input) => this.#renderIntoLast(input);
+    return (input) => this.#templates.render(input);
+  }
+
+  /**
+   * Renders with a mark at the end of the last message, and gives what stands before the mark.
+   *
+   * A template that trims contents would not have trimmed the space before the mark: the text does.
+   */
+  #renderIntoLast(input: RenderInput): string {
+    const [mark] = findUnusedChars(1, [...collectStrings(input), ...this.#sources()]);
+    const last = input.messages[input.messages.length - 1];
+    const marked = { ...last, content: `${last.content}${mark} ` };
+    const text = this.#templates.render({
+      ...input,
+      messages: [...input.messages.slice(0, -1), marked],
+    });
+    const at = text.lastIndexOf(mark);
+    if (at < 0) {
+      throw new EngineError(
+        'ERR_TEMPLATE',
+        'the chat template leaves out the last message, so it cannot be continued',
+      );
+    }
+    const before = text.slice(0, at);
+    return text[at + 1] === ' ' ? before : before.trimEnd();
   }
 
   /** Renders a reply that is only a mark before the new messages, and gives what follows the mark. */
@@ -169,10 +212,17 @@ function joinPieces(pieces: readonly TextPiece[], encoded: readonly EncodedText[
 function renderInput(request: ChatRequest): RenderInput {
   const messages = normalizeMessages(request.messages);
   checkTools(request.tools);
+  const { tools, continueFinalMessage = false, isContinuation } = request;
+  const addGenerationPrompt = request.addGenerationPrompt ?? !continueFinalMessage;
+  if (continueFinalMessage && (addGenerationPrompt || isContinuation)) {
+    const other = isContinuation ? 'a prefix' : 'addGenerationPrompt';
+    throw new InvalidArgumentError('continueFinalMessage', true, `false with ${other}`);
+  }
+  const ordered = tools && request.canonicalTools ? canonicalTools(tools) : tools;
   return {
     messages,
-    tools: request.tools?.length ? request.tools : undefined,
-    addGenerationPrompt: request.addGenerationPrompt ?? true,
+    tools: ordered?.length ? ordered : undefined,
+    addGenerationPrompt,
     variables: request.templateVariables,
   };
 }

@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { EngineError, InvalidArgumentError } from '../errors.js';
 import type { ChatMessage } from './chat-messages.js';
 import { fromPlainError, type TextCall, type TextRequest, type TextResponse } from './protocol.js';
+import type { TemplateHazard } from './template-hazards.js';
 import { type ChatRequest, TextCore, type TokenizedChat } from './text-core.js';
 import { readTokenizerFiles, type TokenizerFiles } from './tokenizer-files.js';
 
@@ -48,7 +49,8 @@ export class TextWorker {
    *
    * Takes the event loop while the tokenizer is parsed: half a second for a vocabulary of 128k.
    *
-   * @throws {EngineError} `ERR_TOKENIZER_INVALID` when a file is missing or malformed
+   * @throws {EngineError} `ERR_TOKENIZER_INVALID` when a file is missing or malformed, `ERR_TEMPLATE` when a chat
+   *   template has a statement that is not supported
    */
   static async start({ folder, maxHeapMb }: TextWorkerOptions): Promise<TextWorker> {
     const text = new TextWorker(await readTokenizerFiles(folder), maxHeapMb);
@@ -92,6 +94,11 @@ export class TextWorker {
     const isLarge = Buffer.byteLength(text) >= maxInlineBytes;
     if (!isLarge) return this.#core.encode(text, addSpecialTokens);
     return (await this.#call({ method: 'encode', text, addSpecialTokens })).tokens;
+  }
+
+  /** What in the chat template destroys prefix reuse. */
+  findHazards(): TemplateHazard[] {
+    return this.#core.findHazards();
   }
 
   /** Decodes several windows of ids at once, leaving out special tokens; see `StreamDecoder`. */

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { estimateSeconds } from '../../bench/cpu/estimate.mjs';
 import { readOptions } from '../../bench/cpu/options.mjs';
 import { plannedProcessRows, plannedRows, weightsOf } from '../../bench/cpu/plan.mjs';
 
@@ -42,12 +43,12 @@ describe('options of npm run bench', () => {
 
 describe('rows of a run', () => {
   const options = readOptions([]);
-  const names = (model: string, isa: string, given = options) =>
-    plannedRows({ model, isa }, given).map((row) => `${row.weights} ${row.name}`);
+  const names = (model: string, threads: number, isa: string, given = options) =>
+    plannedRows({ model, threads, isa }, given).map((row) => `${row.weights} ${row.name}`);
 
-  test('are all of s03, and bf16 prefill and decode of l1b', () => {
-    expect(names('s03', 'auto')).toHaveLength(14);
-    expect(names('l1b', 'auto')).toEqual([
+  test('are all of s03, and bf16 prefill and decode of l1b, on two threads', () => {
+    expect(names('s03', 2, 'auto')).toHaveLength(14);
+    expect(names('l1b', 2, 'auto')).toEqual([
       'bf16 prefill 512',
       'bf16 prefill 2048',
       'bf16 decode, 1 stream at 128',
@@ -56,22 +57,40 @@ describe('rows of a run', () => {
     expect(plannedProcessRows({ model: 's03', isa: 'auto' }, options)).toEqual(['memory', 'load']);
   });
 
+  test('are the short ones of l1b and of quantised weights on one thread', () => {
+    expect(names('s03', 1, 'auto')).toHaveLength(5 + 2 + 2);
+    expect(names('l1b', 1, 'auto')).toEqual(['bf16 prefill 512', 'bf16 decode, 1 stream at 128']);
+  });
+
   test('are the short ones on AVX2, and all with --all', () => {
-    expect(names('s03', 'avx2')).toEqual(
+    expect(names('s03', 2, 'avx2')).toEqual(
       ['bf16', 'int8', 'int4'].flatMap((weights) => [
         `${weights} prefill 512`,
         `${weights} decode, 1 stream at 128`,
       ]),
     );
-    expect(names('l1b', 'avx2')).toEqual([]);
-    expect(names('l1b', 'avx2', readOptions(['--all']))).toHaveLength(14);
+    expect(names('s03', 1, 'avx2')).toEqual([]);
+    expect(names('l1b', 2, 'avx2')).toEqual([]);
+    expect(names('l1b', 2, 'avx2', readOptions(['--all']))).toHaveLength(14);
   });
 
   test('of one kind of weights share a pair of processes', () => {
-    expect(weightsOf(plannedRows({ model: 's03', isa: 'auto' }, options))).toEqual([
+    expect(weightsOf(plannedRows({ model: 's03', threads: 2, isa: 'auto' }, options))).toEqual([
       'bf16',
       'int8',
       'int4',
     ]);
+  });
+
+  test('are estimated by what they compute: more rounds, threads and tokens count', () => {
+    const ceilings = { gigabytesPerSecond: 35, bf16Gflops: 467, int8Gops: 929 };
+    const rows = plannedRows({ model: 's03', threads: 2, isa: 'auto' }, options);
+    const seconds = (given: object, numRounds: number, hasPeer = true) =>
+      estimateSeconds('s03', rows, { ...ceilings, ...given }, { hasPeer, numRounds });
+    expect(seconds({}, 5)).toBeGreaterThan(3 * 60);
+    expect(seconds({}, 5)).toBeLessThan(20 * 60);
+    expect(seconds({}, 10)).toBeGreaterThan(1.5 * seconds({}, 5));
+    expect(seconds({ bf16Gflops: 233, int8Gops: 465 }, 5)).toBeGreaterThan(1.4 * seconds({}, 5));
+    expect(seconds({}, 5, false)).toBeLessThan(0.5 * seconds({}, 5));
   });
 });

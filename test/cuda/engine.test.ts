@@ -117,7 +117,8 @@ describe('two requests at once', () => {
     expect((await aborted).finished).toMatchObject({ reason: 'abort', usage: { outputTokens: 3 } });
     await engines.expectAsAlone(prompts[0], await aborted);
     await engines.expectAsAlone(prompts[1], await other);
-    expect(numSeqs).toEqual([2, 2, 2, 1, 1, 1, 1, 1]);
+    // The fourth step was on its way when the third token came.
+    expect(numSeqs).toEqual([2, 2, 2, 2, 1, 1, 1, 1]);
     expect(core.stats().cache.numLive).toBe(0);
   });
 });

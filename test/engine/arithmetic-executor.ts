@@ -7,6 +7,7 @@ import {
   type StepBatch,
   type StepOutcome,
 } from '../../lib/engine/index.js';
+import { EngineError } from '../../lib/errors.js';
 import {
   attend,
   countTokens,
@@ -49,6 +50,9 @@ export class ArithmeticExecutor implements Executor {
   /** Token whose rows give non-finite logits. */
   brokenToken = -1;
   isClosed = false;
+  #numInFlight = 0;
+  /** What the step before drew; undefined when it failed. */
+  #previousSamples: Int32Array | undefined;
   readonly #layers: [Uint32Array, Uint32Array];
   readonly #tables: Int32Array;
   readonly #slots = new Map<number, Slot>();
@@ -110,8 +114,12 @@ export class ArithmeticExecutor implements Executor {
 
   /** Everything is read out of `step` at once; the outcome comes in a later task, as a device's does. */
   async submit(step: StepBatch): Promise<StepOutcome> {
+    assert(this.#numInFlight < 2, 'a third step was submitted while two were in flight');
     const outcome = this.#run(step);
+    this.#previousSamples = outcome instanceof Error ? undefined : outcome.samples;
+    this.#numInFlight++;
     await new Promise(setImmediate);
+    this.#numInFlight--;
     if (outcome instanceof Error) throw outcome;
     return outcome;
   }
@@ -122,6 +130,9 @@ export class ArithmeticExecutor implements Executor {
     this.nextFailure = undefined;
     this.#applyTableChanges(step);
     if (failure !== undefined) return failure;
+    if (this.#previousSamples === undefined && namesSamples(step)) {
+      return new EngineError('ERR_PREVIOUS_STEP_FAILED', 'the samples of a step that failed');
+    }
     this.#copyBlocks(step);
     const rows = this.#rowsOf(step);
     const numWritten = this.#runLayers(rows);
@@ -175,15 +186,21 @@ export class ArithmeticExecutor implements Executor {
     for (let s = 0; s < step.numSeqs; s++) {
       const [begin, end] = step.queryStart.subarray(s, s + 2);
       for (let i = begin; i < end; i++) {
-        assert.equal(step.tokenSources[i], -1, 'a token from the step before');
         const position = step.contextLens[s] - (end - i);
         const tableStart = step.tableRows[s] * this.limits.maxBlocksPerSeq;
         const isWritten = position >= step.writeStarts[s];
-        rows.push({ token: step.tokenIds[i], position, tableStart, isWritten, attended: 0 });
+        rows.push({ token: this.#tokenOf(step, i), position, tableStart, isWritten, attended: 0 });
       }
     }
     assert.equal(rows.length, step.numTokens, 'rows of the step');
     return rows;
+  }
+
+  #tokenOf({ tokenIds, tokenSources }: StepBatch, row: number): number {
+    if (tokenSources[row] < 0) return tokenIds[row];
+    const token = this.#previousSamples?.[tokenSources[row]];
+    assert(token !== undefined, `the step before has no sample ${tokenSources[row]}`);
+    return token;
   }
 
   /** In each layer, all rows write before any row attends. Gives the number of slots written. */
@@ -251,6 +268,11 @@ export class ArithmeticExecutor implements Executor {
     }
     return outcome;
   }
+}
+
+/** Whether a row stands for a token that the step before draws. */
+function namesSamples({ tokenSources, numTokens }: StepBatch): boolean {
+  return tokenSources.subarray(0, numTokens).some((source) => source >= 0);
 }
 
 interface Row {

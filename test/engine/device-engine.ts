@@ -40,6 +40,8 @@ export interface DeviceEngineOptions {
   readonly folder: string;
   /** Of the weights; default: as the checkpoint declares. */
   readonly dtype?: WeightDType;
+  /** Default: the model's own. */
+  readonly contextLen?: number;
   readonly threads?: number;
   readonly isa?: Isa;
   /** Another device than a CPU with `threads` and `isa`. */
@@ -77,9 +79,9 @@ export class DeviceEngine {
   }
 
   static async #over(device: Device, options: DeviceEngineOptions): Promise<DeviceEngine> {
-    const { folder, numBlocks, blockSize } = options;
+    const { folder, dtype, contextLen, numBlocks, blockSize } = options;
     const { maxSeqs = 8, maxTokens = 512, onSubmit = () => {}, checks } = options;
-    const model = await loadModel(device, folder, { dtype: options.dtype });
+    const model = await loadModel(device, folder, { dtype, contextLen });
     const kv = { numBlocks, blockSize };
     const executor = new DeviceExecutor({ device, model, kv, maxSeqs, maxTokens });
     const core = new EngineCore({

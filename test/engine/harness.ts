@@ -105,6 +105,7 @@ export class Client {
       waiting?.reject(errorOf(event));
       return;
     }
+    if (event.type === 'forked') return;
     const result = this.samples.get(event.id)?.[event.sample];
     if (result === undefined) throw new Error(`an event of ${event.id}, which is not followed`);
     if (event.type === 'tokens') {

@@ -52,6 +52,10 @@ export interface Tally {
   preemptions: number;
   recomputedTokens: number;
   coalesced: number;
+  /** Steps that were submitted while another one ran. */
+  stepsAhead: number;
+  /** Rows that such a step ran for an answer that had ended. */
+  wastedTokens: number;
 }
 
 export const emptyTally = (): Tally => ({
@@ -64,6 +68,8 @@ export const emptyTally = (): Tally => ({
   preemptions: 0,
   recomputedTokens: 0,
   coalesced: 0,
+  stepsAhead: 0,
+  wastedTokens: 0,
 });
 
 export function addTally(sum: Tally, more: Tally): void {
@@ -79,7 +85,7 @@ export interface IdentityResult {
   /** One line per answer that is not bit for bit what it should be, or that is missing. */
   readonly mismatches: readonly string[];
   readonly tally: Tally;
-  /** Rows by the requests' usage, by the engine's sum over steps, and by the device itself. */
+  /** Rows by the requests' usage and what was wasted, by the engine's sum over steps, and by the device itself. */
   readonly rows: { usage: number; steps: number; device: number };
 }
 
@@ -120,9 +126,13 @@ export async function runIdentityCase(
         ...tallyOf(answered, pool === 'ample'),
         blocksCopied: engine.device.counters().blocksCopied,
         coalesced: stats.numCoalesced,
+        stepsAhead: stats.numStepsAhead,
+        wastedTokens: stats.tokensWasted,
       },
       rows: {
-        usage: answered.reduce((sum, { result }) => sum + numRowsOf(result.finished!.usage), 0),
+        usage:
+          stats.tokensWasted +
+          answered.reduce((sum, { result }) => sum + numRowsOf(result.finished!.usage), 0),
         steps: stats.tokensComputed,
         device: engine.device.counters().tokensComputed,
       },
@@ -134,6 +144,7 @@ export async function runIdentityCase(
 
 async function compare(answer: Answered, reference: ReferenceAnswers): Promise<string[]> {
   const { prompt, sampling, result } = answer;
+  if (result.tokens.length === 0) return []; // its first token was a stop token
   const wanted = await reference.get(prompt, result.tokens.length, sampling);
   const differs = wanted.digests.findIndex((digest, i) => digest !== result.digests[i]);
   if (differs >= 0) return [`prompt of ${prompt.length}: logits of token ${differs} differ`];

@@ -20,6 +20,9 @@ export interface TrafficReport {
   readonly failures: readonly EngineError[];
 }
 
+/** Ends an answer somewhere on its way. */
+const oneInSix = Array.from({ length: tinyVocabSize / 6 }, (_, i) => 6 * i);
+
 type Changes = Partial<SubmitMessage> & { expects?: Answered['expects'] };
 
 /**
@@ -59,7 +62,7 @@ export class IdentityTraffic {
       this.#one(second, { expects: 'hit', sampling: this.#drawing() }),
       this.#one(first, { expects: 'hit', maxTokens: 2 }),
       this.#one(stranger, { maxTokens: 9 }),
-      this.#one(this.#tokens(10, 200), { cache: 'off', maxTokens: 15 }),
+      this.#one(this.#tokens(10, 200), { cache: 'off', maxTokens: 15, stopTokenIds: oneInSix }),
     ]);
     const secondTurn = this.#turnOf(first, one);
     const strangerTurn = this.#turnOf(stranger, three);
@@ -81,7 +84,11 @@ export class IdentityTraffic {
       this.#fork([...common, ...this.#tokens(5, 20)]),
       this.#one([...second.slice(0, -3), ...this.#tokens(4, 9)], { expects: 'hit', maxTokens: 25 }),
       this.#one([...secondTurn.slice(0, -1), ...this.#tokens(2, 9)], { expects: 'hit' }),
-      this.#one(this.#tokens(10, 120), { maxTokens: 20 }),
+      this.#one(this.#tokens(10, 120), {
+        maxTokens: 20,
+        sampling: this.#drawing(),
+        stopTokenIds: oneInSix,
+      }),
     ]);
     const long = { expects: 'tail', maxTokens: 35 } as const;
     await Promise.all([

@@ -72,5 +72,7 @@ describe(`logits are bit for bit those of the request alone, cache off (PA_SEED=
     expect(total.preemptions).toBeGreaterThanOrEqual(200);
     expect(total.recomputedTokens).toBeGreaterThan(0);
     expect(total.coalesced).toBeGreaterThan(0);
+    expect(total.stepsAhead).toBeGreaterThanOrEqual(1000);
+    expect(total.wastedTokens).toBeGreaterThan(0);
   });
 });

@@ -50,11 +50,7 @@ class SlowMasks implements MaskSource {
       get isReady() {
         return mask !== undefined;
       },
-      take: () => {
-        const taken = mask as Int32Array;
-        mask = undefined;
-        return taken;
-      },
+      take: () => mask as Int32Array,
       accept: (token: number) => {
         drawn.push(token);
         void prepare();

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { EngineError } from '../../lib/errors.js';
+import { EngineError } from '../../lib/errors.js';
 import { answerAlone } from './arithmetic-model.js';
 import {
   arithmeticEngine,
@@ -19,6 +19,7 @@ type Action =
   | { do: 'unpin'; which: number }
   | { do: 'pin'; base: number; shared: number }
   | { do: 'invalidate'; salt: number }
+  | { do: 'fail' }
   | { do: 'pause'; tasks: number };
 
 const small = fc.nat(9);
@@ -63,6 +64,7 @@ const actions = fc.array(
       weight: 1,
       arbitrary: fc.record({ do: fc.constant('invalidate' as const), salt: fc.nat(9) }),
     },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('fail' as const) }) },
     { weight: 5, arbitrary: fc.record({ do: fc.constant('pause' as const), tasks: fc.nat(6) }) },
   ),
   { minLength: 30, maxLength: 90 },
@@ -79,6 +81,8 @@ const config = fc.record({
 });
 
 const vocabSize = 97;
+/** End an answer somewhere on its way. */
+const stopTokenIds = Array.from({ length: 10 }, (_, i) => 9 * i);
 const salts = [undefined, 'north', 'south'];
 
 interface Expected {
@@ -93,7 +97,18 @@ interface Expected {
 }
 
 /** What happened over all runs: each kind of event must have. */
-const seen = { preemptions: 0, partialHits: 0, hits: 0, forks: 0, coalesced: 0, recomputed: 0 };
+const seen = {
+  preemptions: 0,
+  partialHits: 0,
+  hits: 0,
+  forks: 0,
+  coalesced: 0,
+  recomputed: 0,
+  stepsAhead: 0,
+  wasted: 0,
+  stops: 0,
+  failures: 0,
+};
 
 /** Performs actions on an engine and remembers what must come of them. */
 class Traffic {
@@ -127,6 +142,7 @@ class Traffic {
     else if (action.do === 'release')
       core.releaseHandle(this.handles.splice(action.which, 1)[0]?.id ?? 0);
     else if (action.do === 'invalidate') this.#invalidate(action.salt);
+    else if (action.do === 'fail') this.#failNextStep();
     else for (let i = 0; i < action.tasks; i++) await new Promise(setImmediate);
     core.checkInvariants();
   }
@@ -180,7 +196,7 @@ class Traffic {
       maxTokens,
       n,
       sampling,
-      stopTokenIds: [],
+      stopTokenIds: pick([[], stopTokenIds], 960),
       wantDigests: true,
       salt,
       cache,
@@ -199,7 +215,8 @@ class Traffic {
     if (!Array.isArray(samples)) return;
     for (const { finished, tokens } of samples) {
       if (finished?.handle === undefined) continue;
-      this.handles.push({ id: finished.handle, tokens: [...prompt, ...tokens], salt });
+      const drawn = finished.stopTokenId === undefined ? tokens : [...tokens, finished.stopTokenId];
+      this.handles.push({ id: finished.handle, tokens: [...prompt, ...drawn], salt });
     }
   }
 
@@ -234,6 +251,13 @@ class Traffic {
     core.fork({ id, from });
   }
 
+  #failNextStep(): void {
+    const { executor, core } = this.engine;
+    if (core.stats().numRunning === 0) return;
+    executor.nextFailure = new EngineError('ERR_OUT_OF_MEMORY', 'no room for activations');
+    seen.failures++;
+  }
+
   #pin(tokens: number[]): void {
     try {
       this.pins.push(this.engine.core.pin({ tokens: Int32Array.from(tokens) }).id);
@@ -262,6 +286,7 @@ async function checkAnswers(traffic: Traffic): Promise<number> {
       const isFork = request.parent !== undefined;
       const codes = [
         'ERR_OUT_OF_BLOCKS',
+        'ERR_OUT_OF_MEMORY',
         ...(isFork ? ['ERR_REQUEST_NOT_FOUND', 'ERR_INVALID_ARGUMENT'] : []),
       ];
       expect(codes).toContain(samples.code);
@@ -273,7 +298,7 @@ async function checkAnswers(traffic: Traffic): Promise<number> {
         expect(usage.promptTokens).toBe(usage.cachedTokens + usage.computedTokens);
       }
       expect(reason === 'abort').toBe(request.isAborted && reason === 'abort');
-      expect(result.tokens).toHaveLength(usage.outputTokens);
+      expect(result.tokens).toHaveLength(usage.outputTokens - (reason === 'stop' ? 1 : 0));
       numRows += usage.computedTokens + usage.recomputedTokens + usage.decodedTokens;
       checkAnswer(request, result, sample);
       note(usage);
@@ -298,6 +323,10 @@ function checkAnswer(
   const draw = { temperature, hasPenalty, seed: seed + BigInt(sample) };
   const expected = answerAlone(prompt, tokens.length, vocabSize, draw);
   if (tokens.length > 0) expect({ tokens, digests }).toEqual(expected);
+  if (finished!.reason !== 'stop') return;
+  seen.stops++;
+  const withStop = answerAlone(prompt, tokens.length + 1, vocabSize, draw).tokens;
+  expect(withStop.at(-1)).toBe(finished!.stopTokenId);
 }
 
 function note(usage: {
@@ -321,8 +350,10 @@ describe('random traffic', () => {
       const numRows = await checkAnswers(traffic);
       const stats = core.stats();
       seen.coalesced += stats.numCoalesced;
+      seen.stepsAhead += stats.numStepsAhead;
+      seen.wasted += stats.tokensWasted;
       expect(stats).toMatchObject({ numRunning: 0, numWaiting: 0, cache: { numLive: 0 } });
-      expect(stats.tokensComputed).toBeGreaterThanOrEqual(numRows);
+      expect(stats.tokensComputed).toBeGreaterThanOrEqual(numRows + stats.tokensWasted);
       await core.close();
       expect(executor.isClosed).toBe(true);
     });

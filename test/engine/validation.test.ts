@@ -32,6 +32,7 @@ const refusals: Array<[string, number[], Partial<SubmitMessage>, object]> = [
     { code: 'ERR_POOL_TOO_SMALL', message: expect.stringContaining('need 14 blocks') },
   ],
   ['maxTokens of 0', prompt, { maxTokens: 0 }, { field: 'maxTokens', value: 0 }],
+  ['a timeout of 0', prompt, { timeoutMs: 0 }, { field: 'timeoutMs', value: 0 }],
   ['n of 0', prompt, { n: 0 }, { field: 'n', value: 0 }],
   ['n past maxSeqs', prompt, { n: 9 }, { field: 'n', limit: 'an integer in [1, 8]' }],
   ['a negative minTokens', prompt, { minTokens: -1 }, { field: 'minTokens' }],

@@ -1,19 +1,29 @@
 import { countCached, countFrom, join, makeCache, open, request } from './cache-fixture.js';
 
 describe('Pins', () => {
-  test('a pin keeps the full blocks of a match from eviction until it is let go', () => {
+  test('a pin keeps what is cached of a prompt from eviction until it is let go', () => {
     const fixture = makeCache(6);
     const { cache } = fixture;
     request(fixture, countFrom(0, 20));
     const pin = cache.pin(cache.match(countFrom(0, 20)), { tag: 'doc' });
-    expect(pin).toMatchObject({ tag: 'doc', numBlocks: 2, expiresAtMs: Number.POSITIVE_INFINITY });
-    cache.freeBlocks(cache.allocate(4));
-    expect(cache.tryAllocate(5)).toBeUndefined();
-    expect(countCached(fixture, countFrom(0, 20))).toBe(16);
+    expect(pin).toMatchObject({ tag: 'doc', numBlocks: 3, expiresAtMs: Number.POSITIVE_INFINITY });
+    cache.freeBlocks(cache.allocate(3));
+    expect(cache.tryAllocate(4)).toBeUndefined();
+    expect(countCached(fixture, countFrom(0, 20))).toBe(20);
+    cache.checkInvariants([]);
     expect(cache.unpin(pin.id)).toBe(true);
     expect(cache.unpin(pin.id)).toBe(false);
     cache.allocate(6);
     expect(countCached(fixture, countFrom(0, 20))).toBe(0);
+  });
+
+  test('a pin of a prompt that is cached in part holds its full blocks, not what goes on differently', () => {
+    const fixture = makeCache(8);
+    const { cache } = fixture;
+    request(fixture, countFrom(0, 24));
+    const prompt = join(countFrom(0, 20), countFrom(100, 4));
+    expect(cache.match(prompt).numCachedTokens).toBe(20);
+    expect(cache.pin(cache.match(prompt)).numBlocks).toBe(2);
   });
 
   test('a pin of a table keeps its tail too, as a prefix handle needs it', () => {

@@ -50,6 +50,17 @@ describe('Registration', () => {
     cache.checkInvariants([failed, ...others]);
   });
 
+  test('names who copied from the tail that a failed step would have filled', () => {
+    const fixture = makeCache(8);
+    const { cache } = fixture;
+    const failed = submit(cache, countFrom(0, 5));
+    cache.registerTail(failed, countFrom(0, 5), 5);
+    const copier = submit(cache, join(countFrom(0, 5), countFrom(200, 2)));
+    const stranger = submit(cache, countFrom(500, 5));
+    expect(cache.dropUncommitted(failed, [copier, stranger])).toEqual([copier]);
+    cache.checkInvariants([failed, copier, stranger]);
+  });
+
   test('non-finite logits drop everything that the sequence registered, and nothing it had hit', () => {
     const fixture = makeCache(12);
     const { cache } = fixture;

@@ -1,8 +1,10 @@
-import { EngineCore } from '../../dist/engine/index.js';
+import type { EngineStats } from '../../dist/index.js';
 import { Llm, type LlmInfo } from '../../dist/llm/llm.js';
 import { TextWorker } from '../../dist/text/index.js';
-import { ArithmeticExecutor } from '../engine/arithmetic-executor.js';
 import { vocabSize, writeTokenizer } from '../text/tiny-tokenizer.js';
+import { type ArithmeticEngineOptions, openRemoteEngine } from './arithmetic-engine.js';
+import { inWorker } from './engine-thread.js';
+import { makeTurningEngine } from './turning-engine.js';
 
 /** `<|end|>` of the tiny tokenizer. */
 export const endTokenId = vocabSize() - 5;
@@ -19,15 +21,6 @@ export interface ArithmeticLlmOptions {
 
 const opened: Llm[] = [];
 
-/** An arithmetic executor whose steps end in a later turn of the event loop, as a device's do. */
-class TurningExecutor extends ArithmeticExecutor {
-  override async submit(step: Parameters<ArithmeticExecutor['submit']>[0]) {
-    const outcome = super.submit(step); // has copied the step when it returns
-    await new Promise((resolve) => setTimeout(resolve, 0));
-    return outcome;
-  }
-}
-
 /**
  * The whole face, compiled, over the arithmetic model: real text worker, tokenizer and engine; only the arithmetic of
  * the device is replaced by hashes, which see any wrong slot as well.
@@ -35,20 +28,13 @@ class TurningExecutor extends ArithmeticExecutor {
 export async function openArithmeticLlm(options: ArithmeticLlmOptions = {}): Promise<Llm> {
   const { numBlocks = 65, blockSize = 8, contextLen = 512, maxSeqs = 8 } = options;
   const text = await TextWorker.start({ folder: options.folder ?? writeTokenizer() });
-  const executor = new TurningExecutor({
-    numBlocks,
-    blockSize,
-    maxSeqs,
-    maxTokens: 128,
-    vocabSize: vocabSize(),
-  });
-  const core = new EngineCore({
-    executor,
+  const engine: ArithmeticEngineOptions = {
+    executor: { numBlocks, blockSize, maxSeqs, maxTokens: 128, vocabSize: vocabSize() },
     model: { vocabSize: vocabSize(), contextLen, eosTokenIds: [endTokenId] },
     kv: { numBlocks, blockSize },
     maxQueue: options.maxQueue,
-  });
-  core.onStep(() => core.checkInvariants());
+  };
+  const core = inWorker() ? (await openRemoteEngine(engine)).core : makeTurningEngine(engine);
   const sampling = {
     temperature: 0,
     topK: 0,
@@ -74,13 +60,19 @@ export async function closeAll(): Promise<void> {
   for (const llm of opened.splice(0)) {
     let stats: ReturnType<Llm['stats']> | undefined;
     try {
-      stats = llm.stats();
+      stats = await freshStats(llm);
     } catch {
       // The test closed it.
     }
     await llm.close('abort');
     if (stats && stats.numRunning + stats.numWaiting === 0) expect(stats.cache.numLive).toBe(0);
   }
+}
+
+/** The statistics after all that was asked of the engine so far; in a Worker they come with its next answer. */
+export async function freshStats(llm: Llm): Promise<EngineStats> {
+  await llm.blockMap({ maxBlocks: 1 });
+  return llm.stats();
 }
 
 /** Gathers what an iteration gives until it ends or throws. */

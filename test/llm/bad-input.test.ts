@@ -1,5 +1,5 @@
 import type { Llm, Prefix } from '../../dist/llm/index.js';
-import { closeAll, openArithmeticLlm } from './arithmetic-llm.js';
+import { closeAll, freshStats, openArithmeticLlm } from './arithmetic-llm.js';
 import { some, user } from './messages.js';
 
 afterAll(closeAll);
@@ -77,7 +77,11 @@ describe('bad input', () => {
 
   test.each(cases)('refuses %s and takes no block', async (_, call, expected) => {
     await expect(call(llm)).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT', ...expected });
-    expect(llm.stats()).toMatchObject({ numRunning: 0, numWaiting: 0, cache: { numLive: 0 } });
+    expect(await freshStats(llm)).toMatchObject({
+      numRunning: 0,
+      numWaiting: 0,
+      cache: { numLive: 0 },
+    });
   });
 
   test('refuses a request that the whole pool cannot hold', async () => {

@@ -5,7 +5,7 @@ import {
   vocabSize,
   writeTokenizer,
 } from '../text/tiny-tokenizer.js';
-import { closeAll, endTokenId, openArithmeticLlm } from './arithmetic-llm.js';
+import { closeAll, endTokenId, freshStats, openArithmeticLlm } from './arithmetic-llm.js';
 import { assistant, facts, some, user } from './messages.js';
 
 afterEach(closeAll);
@@ -114,15 +114,15 @@ describe('a prefix', () => {
         code: 'ERR_PREFIX_RELEASED',
       });
     }
-    expect(llm.stats().numHandles).toBe(0);
+    expect((await freshStats(llm)).numHandles).toBe(0);
   });
 
   test('holds its blocks until dispose()', async () => {
     const llm = await openArithmeticLlm();
     const { prefix } = await llm.chat([facts, user('x')], { ...some, keepPrefix: true });
-    expect(llm.stats().cache.numPinned).toBeGreaterThan(3);
+    expect((await freshStats(llm)).cache.numPinned).toBeGreaterThan(3);
     prefix[Symbol.dispose]();
-    expect(llm.stats().cache.numPinned).toBe(0);
+    expect((await freshStats(llm)).cache.numPinned).toBe(0);
   });
 
   test('that nobody gets holds nothing', async () => {
@@ -148,7 +148,7 @@ describe('a prefix', () => {
     });
     await Promise.all(aborted);
     await llm.chat([facts, user('y')], some);
-    expect(llm.stats().numHandles).toBe(0);
+    expect((await freshStats(llm)).numHandles).toBe(0);
   });
 
   test('belongs to the model that made it', async () => {

@@ -172,6 +172,52 @@ describe('parseConfig', () => {
       expect(rope({ rope_parameters: { rope_theta: 7, rope_type: 'default' } }).theta).toBe(7);
     });
 
+    test('with yarn, whose factors and lengths may stand in several places', () => {
+      const yarn = { rope_type: 'yarn', original_max_position_embeddings: 512 };
+      const byFactor = rope({ rope_scaling: { ...yarn, factor: 4 } }).scaling;
+      const { log } = Math;
+      expect(byFactor).toEqual({
+        type: 'yarn',
+        factor: 4,
+        betaFast: 32,
+        betaSlow: 1,
+        isTruncated: true,
+        originalMaxPositions: 512,
+        attentionFactor: 0.1 * log(4) + 1,
+      });
+      expect(rope({ rope_scaling: yarn }).scaling).toMatchObject({ factor: 8 });
+      const weights = { mscale: 2, mscale_all_dim: 0.5, beta_fast: 16, truncate: false };
+      expect(rope({ rope_parameters: { ...yarn, factor: 4, ...weights } }).scaling).toMatchObject({
+        betaFast: 16,
+        isTruncated: false,
+        attentionFactor: (0.2 * log(4) + 1) / (0.05 * log(4) + 1),
+      });
+      const given = rope({ rope_parameters: { ...yarn, attention_factor: 3 } }).scaling;
+      expect(given).toMatchObject({ attentionFactor: 3 });
+    });
+
+    test('with yarn, which lengthens the context that the model is made for', () => {
+      const yarn = { type: 'yarn', factor: 4, original_max_position_embeddings: 4096 };
+      expect(parse({ rope_scaling: yarn }).maxPositions).toBe(16384);
+      expect(parse({ rope_scaling: { ...yarn, factor: 0.5 } }).maxPositions).toBe(4096);
+      expect(parse({ rope_scaling: { type: 'linear', factor: 4 } }).maxPositions).toBe(4096);
+    });
+
+    test.each(['longrope', 'su', 'yarn'])('of Phi-3, which calls it %s', (type) => {
+      const [shortFactors, longFactors] = [Array(24).fill(1.5), Array(24).fill(12)];
+      const scaling = { type, short_factor: shortFactors, long_factor: longFactors };
+      const phi3 = { architectures: ['Phi3ForCausalLM'], partial_rotary_factor: 0.75 };
+      const expected = { type: 'longrope', shortFactors, longFactors };
+      const { log, sqrt } = Math;
+      const of = (more: ConfigJson) => rope({ ...phi3, rope_scaling: scaling, ...more }).scaling;
+      expect(of({ original_max_position_embeddings: 1024 })).toEqual({
+        ...expected,
+        originalMaxPositions: 1024,
+        attentionFactor: sqrt(1 + log(4) / log(1024)),
+      });
+      expect(of({})).toMatchObject({ originalMaxPositions: 4096, attentionFactor: 1 });
+    });
+
     test('taking the longest context where llama3 leaves out the original one', () => {
       expect(rope({ rope_scaling: { ...llama3, rope_type: 'llama3' } }).scaling).toMatchObject({
         originalMaxPositions: 4096,
@@ -225,9 +271,22 @@ describe('parseConfig', () => {
     [{ rope_theta: 0 }, 'rope_parameters.rope_theta', /above 0/],
     [{ rope_scaling: [] }, 'rope_scaling', /an object/],
     [
-      { rope_scaling: { rope_type: 'yarn', factor: 4 } },
+      { rope_scaling: { rope_type: 'dynamic', factor: 4 } },
       'rope_scaling.rope_type',
-      /default, linear, llama3/,
+      /default, linear, llama3, yarn, longrope; dynamic would make a cached key depend on/,
+    ],
+    [{ rope_scaling: { type: 'ntk' } }, 'rope_scaling.rope_type', /yarn, longrope$/],
+    [
+      { rope_scaling: { type: 'yarn', factor: 2, beta_fast: 1 } },
+      'rope_scaling.beta_fast',
+      /more than beta_slow \(1\)/,
+    ],
+    [{ rope_scaling: { type: 'yarn', factor: -1 } }, 'rope_scaling.factor', /above 0/],
+    [{ rope_scaling: { type: 'longrope' } }, 'rope_scaling.short_factor', /32 finite numbers/],
+    [
+      { rope_scaling: { type: 'su', short_factor: Array(32).fill(1), long_factor: [1, 2] } },
+      'rope_scaling.long_factor',
+      /32 finite numbers above 0, one for each pair/,
     ],
     [{ rope_scaling: { type: 'linear' } }, 'rope_scaling.factor', /above 0/],
     [

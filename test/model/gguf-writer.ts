@@ -42,6 +42,8 @@ export interface GgufOptions {
   readonly format?: GgufFormat;
   /** Tokenizer and whatever else the file says; a later field replaces an earlier one. */
   readonly fields?: readonly GgufField[];
+  /** F32 vectors beside the weights, by name. */
+  readonly vectors?: Readonly<Record<string, readonly number[]>>;
 }
 
 /** Writes the GGUF file that llama.cpp's converter would make of a random checkpoint. */
@@ -49,9 +51,10 @@ export function writeRandomGguf(path: string, options: GgufOptions): void {
   writeFileSync(path, ggufBytes(options));
 }
 
-export function ggufBytes({ config, seed = 1, format = 'F32', fields = [] }: GgufOptions): Buffer {
+export function ggufBytes(options: GgufOptions): Buffer {
+  const { config, seed = 1, format = 'F32', fields = [], vectors = {} } = options;
   const prefix = architectures[(config.architectures as string[])[0]];
-  const tensors = tensorShapes(config).map(([name, shape]) => {
+  const weights = tensorShapes(config).map(([name, shape]) => {
     const [pattern, replacement] = modules.find(([regex]) => regex.test(name))!;
     const exact = interleaved(name, shape, tensorValues(name, shape, seed), config, prefix);
     const type = shape.length === 1 ? 'F32' : format;
@@ -63,6 +66,11 @@ export function ggufBytes({ config, seed = 1, format = 'F32', fields = [] }: Ggu
       data: encode(values, type, shape),
     };
   });
+  const others = Object.entries(vectors).map(([name, values]) => {
+    const data = encode(Float32Array.from(values), 'F32', [values.length]);
+    return { name, shape: [values.length], type: 'F32' as const, data };
+  });
+  const tensors = [...weights, ...others];
   const byName = new Map(
     [...configFields(config, prefix), ...fields].map((field) => [field[0], field]),
   );

@@ -45,6 +45,57 @@ describe('a GGUF file gives the logits of the safetensors of the same weights, b
     expect(await digestsOf(path)).toEqual({ ...expected, dtype: 'bf16' });
   });
 
+  const shortFactors = Array.from({ length: 32 }, (_, pair) => 1 + pair / 64);
+  const longFactors = Array.from({ length: 32 }, (_, pair) => 1 + pair / 4);
+
+  test.each([
+    ['the short', 64],
+    ['the long', 63],
+  ])(
+    'phi3, whose rotary factors are tensors: %s ones where the original context is %i',
+    async (_, original) => {
+      const config = named('Phi3ForCausalLM', { ...untied, sliding_window: null });
+      const rope_scaling = {
+        type: 'longrope',
+        short_factor: shortFactors,
+        long_factor: longFactors,
+        attention_factor: 1.25,
+      };
+      const spelled = { ...config, rope_scaling, original_max_position_embeddings: original };
+      writeRandomCheckpoint(folder, { config: spelled, dtype: 'bf16' });
+      writeRandomGguf(path, {
+        config,
+        format: 'BF16',
+        vectors: {
+          'rope_factors_short.weight': shortFactors,
+          'rope_factors_long.weight': longFactors,
+        },
+        fields: [
+          ['phi3.rope.scaling.original_context_length', 'u32', original],
+          ['phi3.rope.scaling.attn_factor', 'f32', 1.25],
+        ],
+      });
+      expect(await digestsOf(path)).toEqual(await digestsOf(folder));
+    },
+  );
+
+  test('llama, whose stretched rotary frequencies are a tensor', async () => {
+    const config = named('LlamaForCausalLM');
+    const rope_scaling = {
+      type: 'longrope',
+      short_factor: longFactors,
+      long_factor: longFactors,
+      attention_factor: 1,
+    };
+    writeRandomCheckpoint(folder, { config: { ...config, rope_scaling }, dtype: 'bf16' });
+    const vectors = { 'rope_freqs.weight': longFactors };
+    writeRandomGguf(path, { config, format: 'BF16', vectors });
+    const stretched = await digestsOf(path);
+    expect(stretched).toEqual(await digestsOf(folder));
+    writeRandomGguf(path, { config, format: 'BF16' });
+    expect(await digestsOf(path)).not.toEqual(stretched);
+  });
+
   test.each<[GgufFormat, 'f32' | 'f16' | 'bf16', WeightDType]>([
     ['F32', 'f32', 'f32'],
     ['F16', 'f16', 'f16'],

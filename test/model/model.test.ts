@@ -197,6 +197,22 @@ describe('Model', () => {
     expect(await fingerprint({ maxShardBytes: 40_000 })).toBe(base);
   });
 
+  test('has a fingerprint of its rotary factors, which the context that it is loaded for decides', async () => {
+    const [short_factor, long_factor] = [Array(32).fill(1.5), Array(32).fill(12)];
+    const rope_scaling = { type: 'longrope', short_factor, long_factor };
+    const config = randomConfig({ rope_scaling, original_max_position_embeddings: 64 });
+    const loadedFor = (contextLen: number) => fingerprint({ config }, { contextLen });
+    const [short, alsoShort, long, longer] = [
+      await loadedFor(16),
+      await loadedFor(64),
+      await loadedFor(65),
+      await loadedFor(4096),
+    ];
+    expect(alsoShort).toBe(short);
+    expect(long).not.toBe(short);
+    expect(longer).toBe(long);
+  });
+
   test('refuses to be recorded over a cache of another shape', async () => {
     writeRandomCheckpoint(folder);
     const model = await loadModel(device, folder, { contextLen: 16 });

@@ -1,6 +1,6 @@
 import { architectures } from '../../lib/model/architectures.js';
 import type { ModelConfig } from '../../lib/model/config.js';
-import { inverseFrequencies } from '../../lib/model/rope.js';
+import { chooseRotation, type Rotation } from '../../lib/model/rope.js';
 
 /** Gives a tensor's elements, row-major, by the name that it has in a checkpoint. */
 export type TensorSource = (name: string) => ArrayLike<number>;
@@ -74,7 +74,7 @@ function rotateHeads(
   rounding: Rounding,
 ): void {
   const { numHeads, numKvHeads, headDim, rope, rmsNormEps } = config;
-  const frequencies = inverseFrequencies(rope);
+  const rotation = chooseRotation(rope, config.maxPositions);
   const normOf = (name: string) => tensor(`model.layers.${layer}.self_attn.${name}.weight`);
   qkv.forEach((row, position) => {
     for (let head = 0; head < numHeads + 2 * numKvHeads; head++) {
@@ -84,18 +84,22 @@ function rotateHeads(
         const weight = normOf(head < numHeads ? 'q_norm' : 'k_norm');
         elements.set(rmsNorm(elements, weight, rmsNormEps));
       }
-      if (config.layers[layer].hasRope && !isValue) rotate(elements, frequencies, position);
+      if (config.layers[layer].hasRope && !isValue) rotate(elements, rotation, position);
       if (head >= numHeads) elements.set(elements.map(rounding.kv));
     }
   });
 }
 
 /** Turns element pairs (i, i + half) of one head. */
-function rotate(elements: Float64Array, frequencies: Float64Array, position: number): void {
+function rotate(
+  elements: Float64Array,
+  { frequencies, magnitude }: Rotation,
+  position: number,
+): void {
   const half = frequencies.length;
   for (let i = 0; i < half; i++) {
-    const cos = Math.fround(Math.cos(position * frequencies[i]));
-    const sin = Math.fround(Math.sin(position * frequencies[i]));
+    const cos = Math.fround(magnitude * Math.cos(position * frequencies[i]));
+    const sin = Math.fround(magnitude * Math.sin(position * frequencies[i]));
     const [a, b] = [elements[i], elements[i + half]];
     elements[i] = a * cos - b * sin;
     elements[i + half] = b * cos + a * sin;

@@ -1,11 +1,9 @@
-import {
-  identityRopeTable,
-  inverseFrequencies,
-  type RopeConfig,
-  ropeTable,
-} from '../../lib/model/rope.js';
+import { chooseRotation, identityRopeTable, ropeTable } from '../../lib/model/rope.js';
+import type { RopeConfig } from '../../lib/model/rope-config.js';
 
 const plain: RopeConfig = { theta: 10000, rotaryDim: 8, scaling: { type: 'default' } };
+const inverseFrequencies = (rope: RopeConfig, contextLen = 64) =>
+  chooseRotation(rope, contextLen).frequencies;
 
 describe('rotary embedding', () => {
   test('turns the first pair by one radian per position and the others ever more slowly', () => {
@@ -37,6 +35,55 @@ describe('rotary embedding', () => {
     expect(scaled[1]).toBeCloseTo(0.1 * (blend + (1 - blend) / 8), 15);
     expect(scaled[2]).toBe(kept[2] / 8);
     expect(scaled[3]).toBe(kept[3] / 8);
+  });
+
+  test('yarn keeps the pairs that turn often, slows the others by its factor, and blends by index', () => {
+    const scaling = {
+      type: 'yarn',
+      factor: 4,
+      betaFast: 32,
+      betaSlow: 1,
+      isTruncated: true,
+      originalMaxPositions: 128,
+      attentionFactor: 1.2,
+    } as const;
+    const rope = { ...plain, rotaryDim: 16, scaling };
+    // 128 positions are 32 turns at pair -0.39 and one turn at pair 2.62 of 8: from 0 to 3.
+    const kept = inverseFrequencies({ ...plain, rotaryDim: 16 });
+    const blended = [1, 2 / 3 + 1 / 12, 1 / 3 + 1 / 6, 1 / 4, 1 / 4, 1 / 4, 1 / 4, 1 / 4];
+    inverseFrequencies(rope).forEach((frequency, pair) => {
+      expect(frequency).toBeCloseTo(kept[pair] * blended[pair], 12);
+    });
+    const exact = inverseFrequencies({ ...rope, scaling: { ...scaling, isTruncated: false } });
+    const end = (16 * Math.log(128 / (2 * Math.PI))) / (2 * Math.log(10000));
+    expect(exact[1]).toBeCloseTo(kept[1] * (1 - 0.75 / end), 12);
+    expect(chooseRotation(rope, 64).magnitude).toBe(1.2);
+  });
+
+  describe('longrope', () => {
+    const scaling = {
+      type: 'longrope',
+      shortFactors: [1, 1, 2, 4],
+      longFactors: [1, 2, 8, 32],
+      originalMaxPositions: 64,
+      attentionFactor: 1.5,
+    } as const;
+    const kept = inverseFrequencies(plain);
+
+    test.each([
+      [64, scaling.shortFactors],
+      [65, scaling.longFactors],
+    ])('loaded for %i tokens has one list of factors for all positions', (contextLen, factors) => {
+      const { frequencies, magnitude } = chooseRotation({ ...plain, scaling }, contextLen);
+      expect([...frequencies]).toEqual(factors.map((factor, pair) => kept[pair] / factor));
+      expect(magnitude).toBe(1.5);
+    });
+
+    test('multiplies the cosines and sines of its table', async () => {
+      const table = await ropeTable({ ...plain, scaling }, 2);
+      expect([...table.subarray(0, 8)]).toEqual([1.5, 1.5, 1.5, 1.5, 0, 0, 0, 0]);
+      expect(table[8 + 4]).toBe(Math.fround(1.5 * Math.sin(1)));
+    });
   });
 
   test('a row of the table is the cosine of each pair, then the sine of each', async () => {

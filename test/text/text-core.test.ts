@@ -263,14 +263,19 @@ describe('refusals', () => {
     });
   });
 
-  test.each([
-    ['does not parse', '{% if %}', 'does not parse'],
-    ['refuses', "{{ raise_exception('roles must alternate') }}", 'roles must alternate'],
-  ])('a template that %s, in its own words', async (_, chat_template, words) => {
+  test('a template that does not parse, before any chat', async () => {
+    await expect(openCore({ config: { chat_template: '{% if %}' } })).rejects.toMatchObject({
+      code: 'ERR_TEMPLATE',
+      message: expect.stringContaining('does not parse'),
+    });
+  });
+
+  test('a template that refuses a chat, in its own words', async () => {
+    const chat_template = "{{ raise_exception('roles must alternate') }}";
     const core = await openCore({ config: { chat_template } });
     await expect(core.tokenizeChat({ messages: [user('x')] })).rejects.toMatchObject({
       code: 'ERR_TEMPLATE',
-      message: expect.stringContaining(words),
+      message: expect.stringContaining('roles must alternate'),
     });
   });
 

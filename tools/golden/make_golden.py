@@ -7,9 +7,9 @@ import json
 import pathlib
 import tempfile
 
-import numpy as np
 import torch
 import transformers
+from random_model import fill, saved_config
 
 GOLDEN = pathlib.Path(__file__).parents[2] / "test" / "model" / "golden"
 SEED = 7
@@ -82,33 +82,6 @@ CASES = {
 }
 
 
-def fmix(values: np.ndarray) -> np.ndarray:
-    """The finalizer of murmur3 on uint32."""
-    values = (values ^ (values >> np.uint32(16))) * np.uint32(0x85EBCA6B)
-    values = (values ^ (values >> np.uint32(13))) * np.uint32(0xC2B2AE35)
-    return values ^ (values >> np.uint32(16))
-
-
-def tensor_values(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
-    """Element values of a tensor. Mirrors tensorValues in test/model/random-checkpoint.ts."""
-    stream = 0x811C9DC5 ^ seed
-    for byte in name.encode():
-        stream = ((stream ^ byte) * 0x01000193) & 0xFFFFFFFF
-    count = int(np.prod(shape))
-    steps = np.arange(count, dtype=np.uint32) * np.uint32(0x9E3779B9)
-    bits = fmix(np.uint32(stream) + steps)
-    uniform = (bits >> np.uint32(8)).astype(np.float64) / 2**23 - 1
-    if name.endswith("norm.weight"):
-        values = 1 + 0.25 * uniform
-    elif name.endswith(".bias"):
-        values = 0.5 * uniform
-    elif name == "model.embed_tokens.weight":
-        values = 0.5 * uniform
-    else:
-        values = np.sqrt(3 / shape[1]) * uniform
-    return values.astype(np.float32).reshape(shape)
-
-
 def build(prefix: str, changes: dict) -> transformers.PreTrainedModel:
     """A model of a Hugging Face class with `tensor_values` as its weights, in float32."""
     fields = SMALL | changes
@@ -117,10 +90,7 @@ def build(prefix: str, changes: dict) -> transformers.PreTrainedModel:
     config = getattr(transformers, f"{prefix}Config")(**fields)
     config._attn_implementation = "eager"
     model = getattr(transformers, f"{prefix}ForCausalLM")(config).eval()
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(torch.from_numpy(tensor_values(name, tuple(parameter.shape), SEED)))
-    return model
+    return fill(model, SEED)
 
 
 def prompt_of(length: int) -> list[int]:
@@ -133,14 +103,6 @@ def logits_of(model: transformers.PreTrainedModel) -> list[list[float]]:
     with torch.no_grad():
         logits = model.to(torch.float64)(torch.tensor([prompt_of(PROMPT_LEN)])).logits[0]
     return [[float(f"{value:.9g}") for value in logits[row].tolist()] for row in LOGIT_ROWS]
-
-
-def saved_config(model: transformers.PreTrainedModel) -> dict:
-    """config.json as `save_pretrained` writes it."""
-    model.config.architectures = [type(model).__name__]
-    with tempfile.TemporaryDirectory() as folder:
-        model.config.save_pretrained(folder)
-        return json.loads((pathlib.Path(folder) / "config.json").read_text())
 
 
 def write_golden(path: pathlib.Path, **fields) -> None:

@@ -3,13 +3,15 @@
 // Ends with `N passed, N failed`.
 
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { faultsOfAddon } from '../prebuilds/inspect.mjs';
+import { glibcFloor, prebuiltArchitectures } from '../prebuilds/zig.mjs';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), 'paged-attention-package-'));
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'a new user ß '));
 const nodes = [process.execPath, ...(process.env.PA_NODES ?? '').split(':').filter(Boolean)];
 let numPassed = 0;
 let numFailed = 0;
@@ -38,6 +40,14 @@ function checkScript(name, source, wanted, extension = 'mjs') {
   }
 }
 
+/** Of all files below a folder. */
+function bytesOf(path) {
+  const files = readdirSync(path, { recursive: true, withFileTypes: true });
+  return files
+    .filter((entry) => entry.isFile())
+    .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0);
+}
+
 const quickstart = readFileSync(join(root, 'README.md'), 'utf8').match(
   /^```(?:js|ts)\n([\s\S]*?)^```/m,
 )[1];
@@ -52,6 +62,15 @@ try {
     run('npm', ['run', '--silent', 'build:prebuilds'], root),
     (status) => status === 0,
   );
+  for (const architecture of prebuiltArchitectures) {
+    const addon = join(root, `prebuilds/linux-${architecture}/node.glibc.node`);
+    const faults = faultsOfAddon(addon, architecture);
+    check(
+      `prebuilt addon for ${architecture}: glibc ${glibcFloor} and nothing else`,
+      { status: faults.length, text: faults.join('\n') },
+      (numFaults) => numFaults === 0,
+    );
+  }
   const packed = run('npm', ['pack', '--silent', '--pack-destination', folder], root);
   check('npm pack', packed, (status) => status === 0);
   const tarball = packed.text.trim().split('\n').at(-1);
@@ -61,6 +80,17 @@ try {
     run('npm', ['install', '--no-audit', '--no-fund', `./${tarball}`], folder),
     (status) => status === 0,
   );
+  for (const [name, path, most] of [
+    ['ours', 'node_modules/paged-attention', 25e6],
+    ['with dependencies', 'node_modules', 125e6],
+  ]) {
+    const bytes = bytesOf(join(folder, path));
+    check(
+      `installed, ${name}: ${(bytes / 1e6).toFixed(1)} MB of at most ${most / 1e6}`,
+      { status: 0, text: '' },
+      () => bytes <= most,
+    );
+  }
   checkScript('README quickstart', quickstart, ['4217', 'Lisbon']);
   checkScript(
     'require()',
@@ -90,6 +120,9 @@ try {
   );
   check('paged-attention inspect', cli(['inspect', 'recall', '--json']), (status, text) => {
     return status === 0 && text.includes('"numParameters": 2689280');
+  });
+  check('paged-attention doctor', cli(['doctor']), (status, text) => {
+    return status === 0 && text.includes('ok    self-test') && text.includes('node.glibc.node');
   });
   check('paged-attention without a model', cli(['inspect', './nowhere']), (status, text) => {
     return status === 1 && text.includes('ERR_MODEL_NOT_FOUND');

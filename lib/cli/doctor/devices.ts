@@ -1,0 +1,76 @@
+import { Device, type DeviceSurvey, surveyDevices } from '../../device/index.js';
+import { load } from '../../llm/index.js';
+import { formatBytes } from '../terminal.js';
+import { type Finding, failure } from './findings.js';
+
+/** The addon, what it computes with, and a question answered with it. */
+export async function deviceFindings(): Promise<Finding[]> {
+  let survey: DeviceSurvey;
+  try {
+    survey = surveyDevices();
+  } catch (error) {
+    return [failure('addon', error, 'install the package again')];
+  }
+  const { addonFile, isas } = survey;
+  return [
+    { name: 'addon', status: 'ok', text: addonFile, facts: { addonFile } },
+    {
+      name: 'cpu backend',
+      status: 'ok',
+      text: `computes with ${isas.at(-1)}, of ${isas.join(', ')}`,
+      facts: { isas },
+    },
+    await gpuFinding(survey),
+    await selfTest(),
+  ];
+}
+
+/** Opens the first GPU, the way that `load` would. */
+async function gpuFinding({ gpus, payloadFolders }: DeviceSurvey): Promise<Finding> {
+  const facts = { gpus, payloadFolders };
+  try {
+    const device = Device.open({ backend: 'cuda' });
+    const { name, isa, computeCapability } = device.info;
+    const freeBytes = device.freeBytes() ?? 0;
+    await device.close();
+    return {
+      name: 'gpu',
+      status: 'ok',
+      text: `${name}, compute capability ${computeCapability}, kernels for ${isa}, ${formatBytes(freeBytes)} free`,
+      facts: { ...facts, isa, computeCapability, freeBytes },
+    };
+  } catch (error) {
+    const finding = { ...failure('gpu', error, 'see docs/cuda.md'), facts };
+    // A machine without a GPU lacks nothing.
+    return gpus.length === 0 ? { ...finding, status: 'note' } : finding;
+  }
+}
+
+/** Asks the embedded model twice over one text: the answers are known, and the second must find the text cached. */
+async function selfTest(): Promise<Finding> {
+  const name = 'self-test';
+  const facts = {
+    role: 'system',
+    content: 'The vault code of Amber is 4217. Omar lives in Lisbon.',
+  } as const;
+  try {
+    const startMs = performance.now();
+    const llm = await load('recall', { backend: 'cpu', contextLen: 512 });
+    const ask = (content: string) => llm.chat([facts, { role: 'user', content }]);
+    try {
+      const ann = await ask('What is the vault code of Amber?');
+      const ben = await ask('Where does Omar live?');
+      const { cachedTokens, promptTokens } = ben.usage;
+      const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
+      const text = `"${ann.text}" and "${ben.text}", ${cachedTokens} of ${promptTokens} tokens cached for the second, ${seconds} s`;
+      const isRight = ann.text === '4217' && ben.text === 'Lisbon' && cachedTokens > 0;
+      if (isRight) return { name, status: 'ok', text, facts: { cachedTokens, promptTokens } };
+      const cure = 'these answers are wrong: please report this with the output of doctor --json';
+      return { name, status: 'fail', text, cure };
+    } finally {
+      await llm.close();
+    }
+  } catch (error) {
+    return failure(name, error, 'please report this with the output of doctor --json');
+  }
+}
