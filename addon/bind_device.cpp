@@ -112,6 +112,20 @@ void DeviceCounters(const Napi::CallbackInfo& info) {
   for (size_t i = 0; i < std::size(values) && i < into.ElementLength(); i++) into[i] = values[i];
 }
 
+// Counted                 addon/live_objects.h
+// lib/device/native.ts    liveObjects(counts: Float64Array): void
+void LiveObjects(const Napi::CallbackInfo& info) {
+  const i64 values[] = {
+      live_engines.load(),      Counted<Buffer>::num_live(),     Counted<Program>::num_live(),
+      Counted<Job>::num_live(), Counted<MappedFile>::num_live(), live_device_bytes.load(),
+  };
+  if (!info[0].IsTypedArray()) throw_error(info.Env(), "ERR_NATIVE", "counts is no array");
+  Napi::Float64Array into = info[0].As<Napi::Float64Array>();
+  for (size_t i = 0; i < std::size(values) && i < into.ElementLength(); i++) {
+    into[i] = static_cast<double>(values[i]);
+  }
+}
+
 // Engine::submit          addon/engine.cpp
 // lib/device/native.ts    queueMarker(device, id): void
 void QueueMarker(const Napi::CallbackInfo& info) {
@@ -133,6 +147,7 @@ void export_device(Napi::Env env, Napi::Object exports) {
   exports.Set("openCuda", Napi::Function::New<OpenCuda>(env, "openCuda"));
   exports.Set("deviceInfo", Napi::Function::New<DeviceInfo>(env, "deviceInfo"));
   exports.Set("deviceCounters", Napi::Function::New<DeviceCounters>(env, "deviceCounters"));
+  exports.Set("liveObjects", Napi::Function::New<LiveObjects>(env, "liveObjects"));
   exports.Set("queueMarker", Napi::Function::New<QueueMarker>(env, "queueMarker"));
   exports.Set("closeDevice", Napi::Function::New<CloseDevice>(env, "closeDevice"));
 }

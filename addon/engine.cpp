@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include "live_objects.h"
+
 namespace {
 
 Status closed_status() { return Status::error("ERR_CLOSED", "the device was closed"); }
@@ -14,6 +16,7 @@ Engine::Engine(std::unique_ptr<Backend> backend, OnDone on_done)
       memory_(std::make_shared<Memory>(backend_.get())),
       on_done_(std::move(on_done)),
       transfers_(*this) {
+  live_engines++;
   thread_ = std::thread([this] { loop(); });
 }
 
@@ -116,6 +119,7 @@ void Engine::free_everything() {
   transfers_.stop();
   memory_->close();
   backend_.reset();
+  live_engines--;
   std::shared_ptr<Job> close_job;
   {
     const std::lock_guard lock(mutex_);

@@ -5,11 +5,12 @@
 #include <vector>
 
 #include "../cuda/params.h"
+#include "live_objects.h"
 #include "status.h"
 
 class Engine;
 
-class Job : public std::enable_shared_from_this<Job> {
+class Job : public std::enable_shared_from_this<Job>, public Counted<Job> {
  public:
   virtual ~Job() = default;
 

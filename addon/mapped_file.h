@@ -5,9 +5,10 @@
 #include <string>
 
 #include "../cuda/params.h"
+#include "live_objects.h"
 #include "status.h"
 
-class MappedFile {
+class MappedFile : public Counted<MappedFile> {
  public:
   // Null, and a status, when the file cannot be mapped.
   static std::shared_ptr<MappedFile> open(const std::string& path, Status* status);

@@ -39,7 +39,10 @@ Status Memory::find_memory(Buffer& buffer) {
   }
   const std::lock_guard lock(mutex_);
   live_.emplace(data, Allocation{data, buffer.bytes, buffer.kind});
-  if (!is_host) bytes_allocated_ += buffer.bytes;
+  if (!is_host) {
+    bytes_allocated_ += buffer.bytes;
+    live_device_bytes += static_cast<i64>(buffer.bytes);
+  }
   buffer.data = data;
   return Status::ok();
 }
@@ -88,4 +91,5 @@ void Memory::give_back(const Allocation& allocation) {
   }
   backend_->free(allocation.data, allocation.bytes);
   bytes_allocated_ -= allocation.bytes;
+  live_device_bytes -= static_cast<i64>(allocation.bytes);
 }

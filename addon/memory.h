@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backend.h"
+#include "live_objects.h"
 
 class Memory;
 
@@ -21,7 +22,7 @@ enum class MemoryKind : u8 {
 // A piece of memory. Handles, jobs and programs share it; it goes back when the last one lets go.
 // `data` is set on the engine thread, and read there (host memory: on the transfer thread); null
 // until then, and where that failed.
-struct Buffer {
+struct Buffer : public Counted<Buffer> {
   Buffer(std::shared_ptr<Memory> memory, size_t bytes, MemoryKind kind);
   ~Buffer();
   Buffer(const Buffer&) = delete;

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "engine.h"
+#include "live_objects.h"
 #include "sampling_slots.h"
 #include "step_derivation.h"
 #include "step_result.h"
@@ -34,7 +35,7 @@ struct ProgramSpec {
 class SetMaskJob;
 class StepJob;
 
-class Program {
+class Program : public Counted<Program> {
  public:
   Program(std::shared_ptr<Memory> memory, ProgramSpec spec);
   ~Program();

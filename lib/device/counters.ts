@@ -1,4 +1,5 @@
 import type { DeviceContext } from './device-context.js';
+import type { NativeAddon } from './native.js';
 
 /** Totals since the device was opened, counted natively while work ran. */
 export interface DeviceCounters {
@@ -28,6 +29,42 @@ const names = [
   'bytesAllocated',
   'buffersCollected',
 ] as const satisfies readonly (keyof DeviceCounters)[];
+
+/**
+ * Native objects that live in this process, in its Workers too. When every device was closed or is gone, all are 0 but
+ * for buffers whose handles JavaScript has not collected; those hold no memory.
+ */
+export interface LiveObjects {
+  /** Devices whose threads run. */
+  readonly devices: number;
+  /** Pieces of memory that something refers to; those of closed devices hold no bytes. */
+  readonly buffers: number;
+  readonly programs: number;
+  /** Steps, loads and transfers that have not ended, and those that are kept to be used again. */
+  readonly jobs: number;
+  readonly mappedFiles: number;
+  /** Device memory that is held. */
+  readonly bytes: number;
+}
+
+/** Order of the numbers that liveObjects fills in. Mirrors LiveObjects in addon/bind_device.cpp. */
+const liveNames = [
+  'devices',
+  'buffers',
+  'programs',
+  'jobs',
+  'mappedFiles',
+  'bytes',
+] as const satisfies readonly (keyof LiveObjects)[];
+
+/** Counts what lives now; a device that is being closed counts until its threads have ended. */
+export function countLiveObjects(native: NativeAddon): LiveObjects {
+  const values = new Float64Array(liveNames.length);
+  native.liveObjects(values);
+  return Object.fromEntries(
+    liveNames.map((name, i) => [name, values[i]]),
+  ) as unknown as LiveObjects;
+}
 
 /** Reads the totals; does not wait for queued work. */
 export function readDeviceCounters(context: DeviceContext): DeviceCounters {

@@ -1,5 +1,10 @@
 import { EngineError } from '../errors.js';
-import { type DeviceCounters, readDeviceCounters } from './counters.js';
+import {
+  countLiveObjects,
+  type DeviceCounters,
+  type LiveObjects,
+  readDeviceCounters,
+} from './counters.js';
 import type { DeviceContext, DeviceInfo } from './device-context.js';
 import { DeviceOps } from './device-ops.js';
 import type { DType } from './dtype.js';
@@ -73,6 +78,11 @@ export class Device {
   /** Instruction sets that this machine can run, slowest first. */
   static availableIsas(): Isa[] {
     return nativeAddon().availableIsas() as Isa[];
+  }
+
+  /** Native objects that live in this process, over all devices and Workers: what is leaked shows here. */
+  static liveObjects(): LiveObjects {
+    return countLiveObjects(nativeAddon());
   }
 
   /** Bytes that one KV block of `layout` takes. */

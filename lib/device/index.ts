@@ -1,5 +1,5 @@
 export { Activation } from './activation.js';
-export type { DeviceCounters } from './counters.js';
+export type { DeviceCounters, LiveObjects } from './counters.js';
 export { Device } from './device.js';
 export type { DeviceInfo } from './device-context.js';
 export { DeviceOps, type WithTensors } from './device-ops.js';

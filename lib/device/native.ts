@@ -54,6 +54,7 @@ export interface NativeWeightPart {
  */
 export interface NativeAddon {
   availableIsas(): string[];
+  liveObjects(counts: Float64Array): void;
   listGpus(): string[];
   openCpu(o: {
     isa: string;

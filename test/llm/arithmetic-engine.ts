@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { type EngineCoreOptions, type EnginePort, RemoteEngine } from '../../dist/engine/index.js';
 
 /** What an arithmetic engine is made of; plain data, which can be sent to a Worker. */
@@ -43,13 +43,42 @@ function compileSources(): void {
 
 let isCompiled = false;
 
+function startWorker(name: string, workerData?: unknown): Worker {
+  if (!isCompiled) compileSources();
+  isCompiled = true;
+  return new Worker(`./test/llm/children/${name}.mjs`, { workerData });
+}
+
 /** An arithmetic engine in a Worker of its own, and the Worker. */
 export async function openRemoteEngine(
   options: ArithmeticEngineOptions,
 ): Promise<{ core: EnginePort; worker: Worker }> {
-  if (!isCompiled) compileSources();
-  isCompiled = true;
-  const worker = new Worker('./test/llm/children/arithmetic-engine.mjs', { workerData: options });
+  const worker = startWorker('arithmetic-engine', options);
   const { engine } = await RemoteEngine.open(worker);
   return { core: engine, worker };
+}
+
+let shared: Worker | undefined;
+
+afterAll(() => shared?.terminate());
+
+/**
+ * An arithmetic engine in a Worker that all engines of the test file share: starting one takes longer than most tests.
+ * Its port stands for the Worker, and ends as one would.
+ */
+export async function openSharedRemoteEngine(
+  options: ArithmeticEngineOptions,
+): Promise<EnginePort> {
+  shared ??= startWorker('arithmetic-engines');
+  const { port1, port2 } = new MessageChannel();
+  shared.postMessage({ port: port2, options }, [port2]);
+  shared.unref();
+  const { engine } = await RemoteEngine.open(asWorker(port1));
+  return engine;
+}
+
+function asWorker(port: MessagePort): Worker {
+  port.once('close', () => port.emit('exit', 0));
+  const terminate = async () => port.close();
+  return Object.assign(port, { terminate }) as unknown as Worker;
 }

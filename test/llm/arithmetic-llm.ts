@@ -2,7 +2,7 @@ import type { EngineStats } from '../../dist/index.js';
 import { Llm, type LlmInfo } from '../../dist/llm/llm.js';
 import { TextWorker } from '../../dist/text/index.js';
 import { vocabSize, writeTokenizer } from '../text/tiny-tokenizer.js';
-import { type ArithmeticEngineOptions, openRemoteEngine } from './arithmetic-engine.js';
+import { type ArithmeticEngineOptions, openSharedRemoteEngine } from './arithmetic-engine.js';
 import { inWorker } from './engine-thread.js';
 import { makeTurningEngine } from './turning-engine.js';
 
@@ -34,7 +34,7 @@ export async function openArithmeticLlm(options: ArithmeticLlmOptions = {}): Pro
     kv: { numBlocks, blockSize },
     maxQueue: options.maxQueue,
   };
-  const core = inWorker() ? (await openRemoteEngine(engine)).core : makeTurningEngine(engine);
+  const core = inWorker() ? await openSharedRemoteEngine(engine) : makeTurningEngine(engine);
   const sampling = {
     temperature: 0,
     topK: 0,
