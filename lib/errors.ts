@@ -125,15 +125,28 @@ export class OutOfBlocksError extends EngineError {
   }
 }
 
-/** Thrown when as many requests wait as the engine was told to queue. */
+/** The option whose limit a full queue has reached. */
+export type QueueLimit = 'maxQueue' | 'maxQueuePerSalt';
+
+/** Thrown when as many requests wait as the engine was told to queue, of all or of one salt. */
 export class QueueFullError extends EngineError {
   override readonly name = 'QueueFullError';
 
   constructor(
     readonly numWaiting: number,
+    /** The limit that was reached: the value of the option that `limitedBy` names. */
     readonly maxQueue: number,
+    /** About how long the engine needs for what waits and runs, at least 1; fits `setTimeout`. */
+    readonly retryAfterMs: number,
+    readonly limitedBy: QueueLimit = 'maxQueue',
   ) {
-    super('ERR_QUEUE_FULL', `${numWaiting} requests wait; the queue holds ${maxQueue}`);
+    const [whose, holder] =
+      limitedBy === 'maxQueue' ? ['', 'the queue'] : [' of this salt', 'its part of the queue'];
+    super(
+      'ERR_QUEUE_FULL',
+      `${numWaiting} requests${whose} wait; ${holder} holds ${maxQueue} (${limitedBy}); ` +
+        `try again in ${retryAfterMs} ms`,
+    );
   }
 }
 

@@ -8,6 +8,7 @@ export {
   OutOfBlocksError,
   PinBudgetError,
   QueueFullError,
+  type QueueLimit,
 } from './errors.js';
 export type { DownloadProgress } from './hub/index.js';
 export {

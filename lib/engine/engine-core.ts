@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { EngineError, InvalidArgumentError, QueueFullError } from '../errors.js';
+import { EngineError, InvalidArgumentError } from '../errors.js';
 import {
   BlockAllocator,
   type BlockMap,
@@ -11,6 +11,8 @@ import {
   type Pin,
   PrefixCache,
 } from '../kv/index.js';
+import { Admission } from './admission.js';
+import { Backlog } from './backlog.js';
 import { StepCostModel } from './cost-model.js';
 import type { EngineCoreOptions, EngineStats, PrefixTarget } from './engine-options.js';
 import { failureOf } from './failure.js';
@@ -20,12 +22,20 @@ import { MaskDesk } from './mask-desk.js';
 import type { ForkMessage, StepOutput, SubmitMessage } from './messages.js';
 import { Outbox } from './outbox.js';
 import { PrefixHandles } from './prefix-handles.js';
+import { SaltQuotas } from './salt-quota.js';
 import { Scheduler } from './scheduler.js';
 import type { RequestOptions, Sequence } from './sequence.js';
 import { StepLoop } from './step-loop.js';
 import { TraceRecorder } from './trace.js';
 import type { ChromeTrace } from './trace-ring.js';
-import { checkInteger, checkRequest, checkSampling, extraKeysOf } from './validation.js';
+import {
+  checkInteger,
+  checkPositive,
+  checkRequest,
+  checkSampling,
+  extraKeysOf,
+  saltOf,
+} from './validation.js';
 
 /**
  * The engine: turns requests into steps and steps into tokens.
@@ -44,6 +54,8 @@ export class EngineCore {
   readonly #loop: StepLoop;
   readonly #outbox = new Outbox();
   readonly #maxSeqs: number;
+  readonly #quotas: SaltQuotas;
+  readonly #admission: Admission;
   readonly #trace: TraceRecorder | undefined;
   #closing: Promise<void> | undefined;
 
@@ -65,13 +77,18 @@ export class EngineCore {
     const allocator = new BlockAllocator(kv);
     this.#cache = new PrefixCache({ ...kv, allocator, clock });
     const costs = new StepCostModel();
+    const quotas = new SaltQuotas(options.maxSeqsPerSalt, this.#maxSeqs);
+    this.#quotas = quotas;
+    const { maxStepMs = 100, priorityAgeingMs = 10_000 } = options;
+    checkPositive('priorityAgeingMs', priorityAgeingMs);
     this.#scheduler = new Scheduler({
       cache: this.#cache,
       costs,
       maxSeqs: this.#maxSeqs,
       maxTokensPerStep,
       maxChunkTokens,
-      maxStepMs: options.maxStepMs ?? 100,
+      quotas,
+      maxStepMs,
       maxPrefillStepMs: options.maxPrefillStepMs ?? 1000,
       onStart: (sequence) => this.#lifecycle.setSlots(sequence),
       trace,
@@ -80,7 +97,15 @@ export class EngineCore {
     const floor = { executor, clock, cache: this.#cache, scheduler: this.#scheduler, trace };
     const outbox = this.#outbox;
     const masks = new MaskDesk(options.masks, () => this.#loop.wake());
-    this.#lifecycle = new Lifecycle({ ...floor, outbox, handles: this.#handles, masks });
+    const backlog = new Backlog({ costs, maxTokensPerStep, maxStepMs });
+    const { maxQueue, maxQueuePerSalt } = options;
+    const scheduler = this.#scheduler;
+    const maxSeqs = this.#maxSeqs;
+    const room = { scheduler, backlog, quotas, maxSeqs, maxQueue, maxQueuePerSalt };
+    this.#admission = new Admission(room);
+    const handles = this.#handles;
+    const desk = { outbox, handles, masks, quotas, backlog, priorityAgeingMs };
+    this.#lifecycle = new Lifecycle({ ...floor, ...desk });
     const { overlapSteps = true } = options;
     this.#loop = new StepLoop({
       ...floor,
@@ -103,7 +128,8 @@ export class EngineCore {
       const handle =
         message.continueFrom === undefined ? undefined : this.#handles.get(message.continueFrom);
       const options = checkRequest(message, handle, this.#requestLimits);
-      this.#checkRoom(message.id);
+      this.#checkId(message.id);
+      this.#admission.check(saltOf(options.extraKeys));
       this.#lifecycle.open(options);
       this.#loop.wake();
     });
@@ -112,7 +138,7 @@ export class EngineCore {
   /** Splits a running sample: the new request has all of its tokens so far and shares the blocks that hold them. */
   fork(message: ForkMessage): void {
     this.#refusing(message.id, () => {
-      this.#checkRoom(message.id);
+      this.#checkId(message.id);
       this.#fork(message);
       this.#loop.wake();
     });
@@ -166,6 +192,8 @@ export class EngineCore {
       numStepsAhead: this.#loop.numStepsAhead,
       numPreemptions: this.#scheduler.numPreemptions,
       numCoalesced: this.#scheduler.numCoalesced,
+      numHeldBack: this.#quotas.numHeldBack,
+      numRefused: this.#admission.numRefused,
       numHandles: this.#handles.size,
       ...this.#loop.counters,
       cache: this.#cache.stats(this.#blockUsers),
@@ -213,6 +241,7 @@ export class EngineCore {
       scheduler: this.#scheduler,
       requests: this.#lifecycle.requests.values(),
       maxSeqs: this.#maxSeqs,
+      quotas: this.#quotas,
     });
     this.#loop.checkInvariants();
   }
@@ -222,7 +251,8 @@ export class EngineCore {
     const { model } = this.#options;
     const hasGrammars = this.#options.masks !== undefined;
     const numUsableBlocks = numBlocks - 1;
-    return { model, blockSize, numUsableBlocks, maxSeqs: this.#maxSeqs, hasGrammars };
+    const maxSeqs = this.#quotas.maxSeqsPerSalt;
+    return { model, blockSize, numUsableBlocks, maxSeqs, hasGrammars };
   }
 
   get #blockUsers(): BlockUser[] {
@@ -247,13 +277,9 @@ export class EngineCore {
     if (this.#loop.lost !== undefined) throw this.#loop.lost;
   }
 
-  #checkRoom(id: number): void {
-    if (this.#lifecycle.requests.has(id)) {
-      throw new InvalidArgumentError('id', id, 'an id that no open request has');
-    }
-    const { maxQueue = 1024 } = this.#options;
-    const numWaiting = this.#scheduler.waiting.length;
-    if (numWaiting >= maxQueue) throw new QueueFullError(numWaiting, maxQueue);
+  #checkId(id: number): void {
+    if (!this.#lifecycle.requests.has(id)) return;
+    throw new InvalidArgumentError('id', id, 'an id that no open request has');
   }
 
   #fork({ id, from, sample = 0, ...changes }: ForkMessage): void {
@@ -263,6 +289,7 @@ export class EngineCore {
       throw new EngineError('ERR_REQUEST_NOT_FOUND', message);
     }
     const { options } = parent.request;
+    this.#admission.check(saltOf(options.extraKeys));
     const maxTokensLeft = options.maxTokens - parent.numOutputTokens;
     const maxTokens = changes.maxTokens ?? maxTokensLeft;
     checkInteger('maxTokens', maxTokens, 1, Number.MAX_SAFE_INTEGER);

@@ -33,6 +33,12 @@ export interface EngineCoreOptions {
   readonly overlapSteps?: boolean;
   /** Sequences that may wait; default 1,024. */
   readonly maxQueue?: number;
+  /** Sequences of one salt that may wait; default: `maxQueue`. */
+  readonly maxQueuePerSalt?: number;
+  /** Sequences of one salt that run at once; default: `maxSeqs`. */
+  readonly maxSeqsPerSalt?: number;
+  /** Waiting so long counts like one more of `priority`; default 10,000; Infinity: waiting counts nothing. */
+  readonly priorityAgeingMs?: number;
   /** Events that `trace()` keeps, the newest; default 0: nothing is recorded. */
   readonly maxTraceEvents?: number;
   /** Milliseconds on a clock that never goes back; default `performance.now`. */
@@ -48,6 +54,10 @@ export interface EngineStats {
   readonly numPreemptions: number;
   /** Sequences that waited for another to compute what both need. */
   readonly numCoalesced: number;
+  /** Sequences that waited because others of their salt ran, `maxSeqsPerSalt` of them. */
+  readonly numHeldBack: number;
+  /** Requests and forks that were refused with `ERR_QUEUE_FULL`. */
+  readonly numRefused: number;
   /** Prefix handles that callers hold. */
   readonly numHandles: number;
   /** As the executor counted them, over steps that did not fail. */

@@ -7,6 +7,7 @@ import {
   OutOfBlocksError,
   PinBudgetError,
   QueueFullError,
+  type QueueLimit,
 } from '../errors.js';
 import type { FailedEvent } from './messages.js';
 
@@ -36,7 +37,13 @@ export function errorOf(failure: FailedEvent): EngineError {
     );
   }
   if (code === 'ERR_QUEUE_FULL' && details !== undefined) {
-    return new QueueFullError(Number(details.numWaiting), Number(details.maxQueue));
+    const { numWaiting, maxQueue, retryAfterMs, limitedBy } = details;
+    return new QueueFullError(
+      Number(numWaiting),
+      Number(maxQueue),
+      Number(retryAfterMs),
+      limitedBy as QueueLimit,
+    );
   }
   if (code === 'ERR_OUT_OF_BLOCKS' && details !== undefined) {
     return new OutOfBlocksError(Number(details.numNeeded), Number(details.numFree));
@@ -64,7 +71,8 @@ function detailsOf(error: EngineError): FailedEvent['details'] {
     return { field, value: typeof value === 'number' ? value : String(value), limit };
   }
   if (error instanceof QueueFullError) {
-    return { numWaiting: error.numWaiting, maxQueue: error.maxQueue };
+    const { numWaiting, maxQueue, retryAfterMs, limitedBy } = error;
+    return { numWaiting, maxQueue, retryAfterMs, limitedBy };
   }
   if (error instanceof OutOfBlocksError) {
     return { numNeeded: error.numNeeded, numFree: error.numFree };

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert';
 import type { BlockTable, PrefixCache } from '../kv/index.js';
+import type { SaltQuotas } from './salt-quota.js';
 import type { Scheduler } from './scheduler.js';
 import type { Request, Sequence } from './sequence.js';
 
@@ -9,13 +10,16 @@ export interface EngineState {
   readonly scheduler: Scheduler;
   readonly requests: Iterable<Request>;
   readonly maxSeqs: number;
+  readonly quotas: SaltQuotas;
 }
 
 /**
  * Asserts what holds between any two tasks: every open sequence stands in exactly one place, every table
- * row belongs to one of them or is free, and every block is held exactly by the tables that name it.
+ * row belongs to one of them or is free, no salt has more rows than its part, and every block is held exactly by
+ * the tables that name it.
  */
-export function checkInvariants({ cache, scheduler, requests, maxSeqs }: EngineState): void {
+export function checkInvariants(state: EngineState): void {
+  const { cache, scheduler, requests, maxSeqs, quotas } = state;
   const running = new Set(scheduler.running);
   const waiting = new Set(scheduler.waiting.toArray());
   assert.equal(running.size, scheduler.running.length, 'a sequence runs twice');
@@ -29,6 +33,7 @@ export function checkInvariants({ cache, scheduler, requests, maxSeqs }: EngineS
     checkSequence(sequence, cache.allocator.blockSize);
   }
   checkRows(scheduler, maxSeqs);
+  quotas.checkInvariants(scheduler.running);
   cache.checkInvariants(scheduler.running.map(({ table }) => table as BlockTable));
 }
 

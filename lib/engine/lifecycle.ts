@@ -1,16 +1,19 @@
 import { EngineError } from '../errors.js';
 import type { BlockTable, Pin, PrefixCache, PrefixMatch } from '../kv/index.js';
+import type { Backlog } from './backlog.js';
 import type { Executor, StepOutcome } from './executor.js';
 import { failureOf } from './failure.js';
 import type { MaskDesk } from './mask-desk.js';
 import type { FinishedEvent } from './messages.js';
 import type { Outbox } from './outbox.js';
 import type { PrefixHandles } from './prefix-handles.js';
+import type { SaltQuotas } from './salt-quota.js';
 import { logprobsOf, slotParamsOf } from './sampling.js';
 import type { Scheduler } from './scheduler.js';
 import { Request, type RequestOptions, Sequence } from './sequence.js';
 import type { PlannedChunk } from './step-plan.js';
 import type { TraceRecorder } from './trace.js';
+import { rankOf } from './waiting-queue.js';
 
 export interface LifecycleOptions {
   readonly cache: PrefixCache;
@@ -21,6 +24,9 @@ export interface LifecycleOptions {
   readonly clock: () => number;
   readonly trace: TraceRecorder | undefined;
   readonly masks: MaskDesk;
+  readonly quotas: SaltQuotas;
+  readonly backlog: Backlog;
+  readonly priorityAgeingMs: number;
 }
 
 /**
@@ -40,6 +46,9 @@ export class Lifecycle {
   readonly #clock: () => number;
   readonly #trace: TraceRecorder | undefined;
   readonly #masks: MaskDesk;
+  readonly #quotas: SaltQuotas;
+  readonly #backlog: Backlog;
+  readonly #priorityAgeingMs: number;
   #numArrivals = 0;
 
   constructor(options: LifecycleOptions) {
@@ -51,6 +60,9 @@ export class Lifecycle {
     this.#clock = options.clock;
     this.#trace = options.trace;
     this.#masks = options.masks;
+    this.#quotas = options.quotas;
+    this.#backlog = options.backlog;
+    this.#priorityAgeingMs = options.priorityAgeingMs;
   }
 
   /** Queues a checked request; `parent` is the sequence that it was split from. */
@@ -61,6 +73,13 @@ export class Lifecycle {
     sequence.masks = this.#masks.follow(options, parent);
     this.#trace?.opened(sequence);
     this.#scheduler.waiting.add(sequence);
+  }
+
+  /** When the next request is overdue, on the engine's clock; Infinity: never. */
+  get nextDeadlineMs(): number {
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const { deadlineMs } of this.requests.values()) nextMs = Math.min(nextMs, deadlineMs);
+    return nextMs;
   }
 
   /** Ends requests whose time is over. */
@@ -82,12 +101,13 @@ export class Lifecycle {
   }
 
   /**
-   * Opens a request over the blocks of a running sequence; without a free row, or while that one's
-   * prompt is not done, it waits like any other and finds them in the cache.
+   * Opens a request over the blocks of a running sequence; without a free row of its salt's, or while
+   * that one's prompt is not done, it waits like any other and finds them in the cache.
    */
   openFork(options: RequestOptions, parent: Sequence): void {
     const canShare = parent.table !== undefined && parent.isDecoding && parent.numOutputTokens > 0;
-    if (!canShare || this.#scheduler.numFreeRows === 0) {
+    const { running, numFreeRows } = this.#scheduler;
+    if (!canShare || numFreeRows === 0 || this.#quotas.count(running)?.isFull(options, 1)) {
       this.open(options, parent);
       return;
     }
@@ -179,7 +199,9 @@ export class Lifecycle {
   }
 
   #openRequest(options: RequestOptions): Request {
-    const request = new Request(options, this.#numArrivals++, this.#clock());
+    const nowMs = this.#clock();
+    const rank = rankOf(options.priority, nowMs, this.#priorityAgeingMs);
+    const request = new Request(options, this.#numArrivals++, nowMs, rank);
     this.requests.set(request.id, request);
     return request;
   }
@@ -240,6 +262,7 @@ export class Lifecycle {
   #end(sequence: Sequence, reason: FinishedEvent['reason'], stopTokenId?: number): void {
     this.#trace?.ended(sequence, reason);
     const handle = reason === 'abort' ? undefined : this.#keepPrefix(sequence);
+    if (reason !== 'abort') this.#backlog.observe(sequence.numOutputTokens);
     this.#release(sequence);
     this.#emitFinished(sequence, reason, { stopTokenId, handle });
     const { request } = sequence;

@@ -3,6 +3,7 @@ import { OutOfBlocksError } from '../errors.js';
 import type { BlockTable, Lease, PrefixCache, PrefixMatch } from '../kv/index.js';
 import { findProducer, isStillWaiting } from './coalescing.js';
 import type { StepCostModel } from './cost-model.js';
+import type { SaltQuotas } from './salt-quota.js';
 import type { Sequence } from './sequence.js';
 import { StepBudget } from './step-budget.js';
 import type { StepPlan } from './step-plan.js';
@@ -14,6 +15,7 @@ export interface SchedulerOptions {
   readonly cache: PrefixCache;
   readonly costs: StepCostModel;
   readonly maxSeqs: number;
+  readonly quotas: SaltQuotas;
   readonly maxTokensPerStep: number;
   readonly maxChunkTokens: number;
   readonly maxStepMs: number;
@@ -184,7 +186,9 @@ export class Scheduler {
   /** Starts waiting sequences, in order, while there is room; gives the one that blocks came short for. */
   #planWaiting(plan: StepPlan, budget: StepBudget): Sequence | undefined {
     if (this.waiting.length === 0) return undefined;
+    const saltRows = this.#options.quotas.count(this.running);
     for (const sequence of this.waiting.toArray()) {
+      if (saltRows?.holdsBack(sequence)) continue;
       if (this.#freeRows.length < sequence.numRowsNeeded) return undefined;
       if (sequence.inFlight.length > 0 || isStillWaiting(sequence) || !sequence.isDrawable)
         continue;
@@ -195,6 +199,7 @@ export class Scheduler {
       const lease = this.#acquire(sequence, match);
       if (lease === undefined) return sequence;
       this.#admit(sequence, lease);
+      saltRows?.add(sequence);
       const start = sequence.numSubmitted;
       // A lease may hold less than the match: its partial hit is given up when blocks are scarce.
       const numTokens = Math.max(1, budget.tokensFor(start, sequence.numTokens - start));

@@ -39,11 +39,13 @@ export class Request {
   /**
    * @param arrival goes up with each request: first come, first served
    * @param submitMs on the engine's clock
+   * @param rank where it stands in line; lower goes first
    */
   constructor(
     readonly options: RequestOptions,
     readonly arrival: number,
     readonly submitMs: number,
+    readonly rank: number,
   ) {}
 
   get id(): number {
@@ -86,6 +88,8 @@ export class Sequence {
   waitsFor:
     | { readonly producer: Sequence; readonly until: number; readonly isTail: boolean }
     | undefined;
+  /** Whether it waits because others of its salt run. */
+  isHeldBack = false;
   /** Whether it lost its blocks once. */
   isResumed = false;
   /** What its grammar lets it draw; undefined where it may draw anything. */

@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert';
 import { EngineError } from '../errors.js';
 import type { PrefixCache } from '../kv/index.js';
 import type { StepCostModel, StepWork } from './cost-model.js';
+import { DeadlineTimer } from './deadline-timer.js';
 import type { Executor, StepBatch, StepOutcome } from './executor.js';
 import type { Lifecycle } from './lifecycle.js';
 import type { Outbox } from './outbox.js';
@@ -43,6 +44,7 @@ export class StepLoop {
   readonly #options: StepLoopOptions;
   readonly #step: StepBatch;
   readonly #writer: StepWriter;
+  readonly #deadline: DeadlineTimer;
   /** Oldest first. */
   readonly #inFlight: StepInFlight[] = [];
   #isScheduled = false;
@@ -59,6 +61,7 @@ export class StepLoop {
     this.#options = options;
     this.#step = options.executor.createStep();
     this.#writer = new StepWriter(options.executor.limits);
+    this.#deadline = new DeadlineTimer(options.clock, () => this.wake());
   }
 
   get isIdle(): boolean {
@@ -112,6 +115,9 @@ export class StepLoop {
       else if (hopeless === undefined) break;
     }
     this.#checkProgress();
+    // While a step runs, its end is soon enough; while masks are awaited, nothing else may come.
+    const isHalted = this.#inFlight.length === 0 && !this.isIdle;
+    this.#deadline.set(isHalted ? lifecycle.nextDeadlineMs : Number.POSITIVE_INFINITY);
     outbox.deliver();
     if (!this.isIdle) return;
     for (const listener of this.#idleListeners.splice(0)) listener();

@@ -19,6 +19,7 @@ export interface RequestLimits {
   readonly blockSize: number;
   /** Blocks that one sequence may hold, the null block not counted. */
   readonly numUsableBlocks: number;
+  /** Sequences of one salt that run at once. */
   readonly maxSeqs: number;
   /** Whether requests may have a grammar. */
   readonly hasGrammars: boolean;
@@ -109,9 +110,23 @@ export function checkInteger(field: string, value: number, min: number, max: num
   throw new InvalidArgumentError(field, value, `an integer ${range}`);
 }
 
+/**
+ * @param value Infinity is allowed
+ * @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT`
+ */
+export function checkPositive(field: string, value: number): void {
+  if (typeof value === 'number' && value > 0) return;
+  throw new InvalidArgumentError(field, value, 'a number > 0');
+}
+
 /** The typed keys under which a salt's blocks are cached. */
 export function extraKeysOf(salt: string | undefined): ExtraKeys | null {
   return salt === undefined ? null : [['salt', salt]];
+}
+
+/** The other way round: what tells organisations apart. */
+export function saltOf(extraKeys: ExtraKeys | null): string | undefined {
+  return extraKeys?.[0]?.[1];
 }
 
 function checkNumber(
@@ -186,7 +201,7 @@ function checkCaching(message: SubmitMessage, handle: PrefixHandle | undefined):
   }
   const extraKeys =
     salt === undefined && handle !== undefined ? handle.extraKeys : extraKeysOf(salt);
-  if (handle !== undefined && extraKeys?.[0]?.[1] !== handle.extraKeys?.[0]?.[1]) {
+  if (handle !== undefined && saltOf(extraKeys) !== saltOf(handle.extraKeys)) {
     throw new InvalidArgumentError('salt', 'another one', 'the salt of the prefix handle');
   }
   const usesCache = cache !== 'off';

@@ -1,6 +1,6 @@
 import type { Sequence } from './sequence.js';
 
-/** Sequences that wait: higher priority first, then first come, first served. */
+/** Sequences that wait: who was first in line, by priority and age, is served first. */
 export class WaitingQueue {
   readonly #sequences: Sequence[] = [];
 
@@ -33,11 +33,22 @@ export class WaitingQueue {
   }
 }
 
-/** Negative when `a` is served before `b`. */
+/**
+ * Where a request stands in line; lower goes first.
+ *
+ * Its effective priority at time `t` is `priority + (t - submitMs) / ageingMs`: each `ageingMs` that it is old lifts it by one.
+ * All rise equally fast, so that the order of two requests never changes, and one number says it for good: the
+ * time at which a request of priority 0 would have had to come to stand where this one does.
+ *
+ * @param ageingMs Infinity: priority alone counts
+ */
+export function rankOf(priority: number, submitMs: number, ageingMs: number): number {
+  return ageingMs === Number.POSITIVE_INFINITY ? -priority : submitMs - priority * ageingMs;
+}
+
+/** Negative when `a` is served before `b`; among equals, first come, first served. */
 export function compareOrder(a: Sequence, b: Sequence): number {
   return (
-    b.request.options.priority - a.request.options.priority ||
-    a.request.arrival - b.request.arrival ||
-    a.sample - b.sample
+    a.request.rank - b.request.rank || a.request.arrival - b.request.arrival || a.sample - b.sample
   );
 }

@@ -140,6 +140,9 @@ async function openEngine(
     maxStepMs: options.maxStepMs ?? defaults.maxStepMs,
     maxPrefillStepMs: options.maxPrefillStepMs,
     maxQueue: options.maxQueue,
+    maxQueuePerSalt: options.maxQueuePerSalt,
+    maxSeqsPerSalt: options.maxSeqsPerSalt,
+    priorityAgeingMs: options.priorityAgeingMs,
     maxTraceEvents: options.maxTraceEvents,
     masks: grammars,
   });

@@ -51,6 +51,12 @@ export interface LoadOptions {
   readonly maxPrefillStepMs?: number;
   /** Requests that may wait; default 1,024. */
   readonly maxQueue?: number;
+  /** Requests of one salt that may wait; default: `maxQueue`. */
+  readonly maxQueuePerSalt?: number;
+  /** Sequences of one salt that run at once; default: `maxSeqs`. Others behind one that waits for its salt go first. */
+  readonly maxSeqsPerSalt?: number;
+  /** Waiting so long counts like one more of `priority`; default 10,000; Infinity: waiting counts nothing. */
+  readonly priorityAgeingMs?: number;
   /** Events that `trace()` keeps, the newest; default 0: nothing is recorded. */
   readonly maxTraceEvents?: number;
   /** Share of the KV cache that pins and prefix handles may hold, 0 to 1; default 0.5. */
@@ -147,7 +153,7 @@ export interface GenerateOptions<T = unknown> {
   readonly maxIdleMs?: number;
   /** Names the blocks for `invalidate`. */
   readonly tag?: string;
-  /** Larger goes first; default 0. */
+  /** Larger goes first; default 0. Each `priorityAgeingMs` of waiting adds 1, so that everybody's turn comes. */
   readonly priority?: number;
   /** Reject with `ERR_TIMEOUT` when it has not ended so long after it reached the engine; default: never. */
   readonly timeoutMs?: number;

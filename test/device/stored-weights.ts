@@ -22,7 +22,7 @@ export function blockBytes(dtype: BlockDType, { q, scales }: Quantized): Buffer 
       { length: 16 },
       (_, k) => (group[k] + 8) | ((group[16 + k] + 8) << 4),
     );
-    const data = Buffer.from(dtype === 'int8' ? Int8Array.from(group).buffer : halves);
+    const data = dtype === 'int8' ? Buffer.from(Int8Array.from(group).buffer) : Buffer.from(halves);
     return Buffer.concat([Buffer.from(Uint16Array.of(toF16Bits(scale)).buffer), data]);
   });
   return Buffer.concat(blocks);

@@ -29,6 +29,8 @@ const size: fc.Arbitrary<EngineSize> = fc.record({
   maxTokensPerStep: fc.constantFrom(24, 64, 512),
   maxChunkTokens: fc.constantFrom(5, 16, 512),
   maxQueue: fc.constantFrom(8, 1024, 1024),
+  maxSeqsPerSalt: fc.constantFrom(undefined, undefined, undefined, undefined, 1, 2),
+  priorityAgeingMs: fc.constantFrom(undefined, 20, Number.POSITIVE_INFINITY),
 });
 
 const wish: fc.Arbitrary<Wish> = fc.record({

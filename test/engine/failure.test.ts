@@ -139,7 +139,8 @@ describe('failures as plain data', () => {
     new InvalidArgumentError('topP', 2, 'a number in (0, 1]'),
     new InvalidArgumentError('promptTokens[1]', 97, 'an id', 'ERR_TOKEN_OUT_OF_RANGE'),
     new OutOfBlocksError(3, 1),
-    new QueueFullError(2, 2),
+    new QueueFullError(2, 2, 350),
+    new QueueFullError(3, 3, 1, 'maxQueuePerSalt'),
   ])('become the error that they were: $code', (error) => {
     const restored = errorOf(structuredClone(failureOf(1, error)));
     expect(restored).toMatchObject({ ...error });

@@ -66,9 +66,9 @@ class SlowMasks implements MaskSource {
   }
 }
 
-function engineOf(numBlocks = 64) {
+function engineOf(numBlocks = 64, options: { clock?: () => number } = {}) {
   const masks = new SlowMasks();
-  const engine = arithmeticEngine({ numBlocks, blockSize: 8, engine: { masks } });
+  const engine = arithmeticEngine({ numBlocks, blockSize: 8, engine: { masks, ...options } });
   return { ...engine, masks };
 }
 
@@ -111,6 +111,40 @@ describe('a request with a grammar', () => {
     core.abort(1);
     await core.close();
     expect(masks.numOpen).toBe(0);
+  });
+
+  test('fails when its time is over while it waits for nothing but its mask', async () => {
+    const clock = { nowMs: 1000 };
+    const { client, masks, core } = engineOf(64, { clock: () => clock.nowMs });
+    masks.turns = () => 1e9;
+    const options = { maxTokens: 9, grammar: schema('5'), stopTokenIds };
+    const first = client.runOne(promptOf(4), { ...options, timeoutMs: 5 });
+    const second = client.runOne(promptOf(4), { ...options, timeoutMs: 12 });
+    while (core.stats().numWaiting < 2) await new Promise(setImmediate);
+    clock.nowMs += 5;
+    await expect(first).rejects.toMatchObject({ code: 'ERR_TIMEOUT' });
+    expect(core.stats()).toMatchObject({ numWaiting: 1, numSteps: 0 });
+    clock.nowMs += 7;
+    await expect(second).rejects.toMatchObject({ code: 'ERR_TIMEOUT' });
+    expect(masks.numOpen).toBe(0);
+    await core.close();
+  });
+
+  test('fails when its time is over in the middle of its answer, for want of a mask', async () => {
+    const clock = { nowMs: 1000 };
+    const { client, masks, core } = engineOf(64, { clock: () => clock.nowMs });
+    const options = { maxTokens: 9, grammar: schema('5'), stopTokenIds, timeoutMs: 5 };
+    masks.turns = () => 0;
+    client.afterEvents = () => {
+      masks.turns = () => 1e9;
+      if (client.samples.get(1)![0].tokens.length === 2) clock.nowMs += 5;
+    };
+    await expect(client.runOne(promptOf(4), options)).rejects.toMatchObject({
+      code: 'ERR_TIMEOUT',
+    });
+    expect(core.stats().cache.numLive).toBe(0);
+    expect(masks.numOpen).toBe(0);
+    await core.close();
   });
 
   test('is cut by maxTokens like any other', async () => {

@@ -12,6 +12,8 @@ export interface EngineSize {
   readonly maxTokensPerStep: number;
   readonly maxChunkTokens: number;
   readonly maxQueue?: number;
+  readonly maxSeqsPerSalt?: number;
+  readonly priorityAgeingMs?: number;
 }
 
 /** An executor that says whether a step is on, and looks at the engine after each. */
@@ -66,6 +68,8 @@ export class RecallEngines {
       maxSeqs,
       maxChunkTokens,
       maxQueue,
+      maxSeqsPerSalt: size.maxSeqsPerSalt,
+      priorityAgeingMs: size.priorityAgeingMs,
     });
     const engine: RecallEngine = {
       core,

@@ -161,6 +161,13 @@ describe('EngineCore', () => {
     ['no sequence', { maxSeqs: 0 }, 'maxSeqs'],
     ['steps smaller than the sequences', { maxTokensPerStep: 7 }, 'maxTokensPerStep'],
     ['chunks of nothing', { maxChunkTokens: 0 }, 'maxChunkTokens'],
+    ['a queue of nothing', { maxQueue: 0 }, 'maxQueue'],
+    ['a part of the queue past the whole', { maxQueue: 4, maxQueuePerSalt: 5 }, 'maxQueuePerSalt'],
+    ['no part of the queue', { maxQueuePerSalt: 0 }, 'maxQueuePerSalt'],
+    ['no sequence of a salt', { maxSeqsPerSalt: 0 }, 'maxSeqsPerSalt'],
+    ['more sequences of a salt than of all', { maxSeqsPerSalt: 9 }, 'maxSeqsPerSalt'],
+    ['ageing in no time', { priorityAgeingMs: 0 }, 'priorityAgeingMs'],
+    ['ageing in a time that is no number', { priorityAgeingMs: Number.NaN }, 'priorityAgeingMs'],
   ])('refuses %s', (_name, options, field) => {
     expect(build(options)).toThrow(
       expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT', field }),

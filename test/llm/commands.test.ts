@@ -137,7 +137,7 @@ class Users {
         this.#replies.push(reply);
         return reply;
       },
-      (error: Error) => error,
+      (error: unknown) => error as Error,
     );
     this.#asked.push({ generation, prompt, options, isAborted: false, ended });
   }

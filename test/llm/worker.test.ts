@@ -125,6 +125,9 @@ describe('errors', () => {
       name: 'QueueFullError',
       code: 'ERR_QUEUE_FULL',
       maxQueue: 4,
+      numWaiting: 4,
+      limitedBy: 'maxQueue',
+      retryAfterMs: expect.any(Number),
     });
     const missing = llm.blockMap({ start: 0 });
     await expect(missing).rejects.toMatchObject({ name: 'InvalidArgumentError', field: 'start' });

@@ -1,5 +1,5 @@
-// Loads the recall model and keeps it busy with streams; as a Worker, until it is terminated. What it is doing when
-// that happens is the parent's choice: loading, computing prompts, drawing tokens, forking, pinning, being aborted.
+// Loads the recall model and keeps it busy with streams; as a Worker, until it is terminated. What it is doing when that
+// happens is the parent's choice: loading, computing prompts, compiling a grammar, drawing tokens, being aborted.
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { load } from '../../../dist/index.js';
@@ -15,6 +15,11 @@ export async function openBusyLlm(options) {
         maxTokens: 200,
         ignoreEos: true,
         keepPrefix: i === 0,
+        // Another one each round: a Worker of its own compiles its grammar.
+        ...(i === 3 && {
+          ignoreEos: false,
+          responseFormat: { type: 'regex', pattern: `[a-z]{${round + 1},40}` },
+        }),
       });
       for await (const _ of generation) if (i === 1 && generation.text.length > 40) break;
       const reply = await generation.catch(() => {});
@@ -22,7 +27,7 @@ export async function openBusyLlm(options) {
       if (i === 2) await llm.invalidate({ all: true });
     }
   };
-  for (let i = 0; i < 3; i++) start(i).catch(() => {});
+  for (let i = 0; i < 4; i++) start(i).catch(() => {});
   const first = llm.generate('x', { maxTokens: 2, ignoreEos: true });
   await first;
   return llm;
