@@ -1,4 +1,4 @@
-// Paged attention over one kv head of a task: an online softmax over the tiles of a split, splits
+// Paged attention over some kv heads of a task: an online softmax over the tiles of a split, splits
 // merged left to right (attention_merge.h).
 //
 //   score = (q . k) * scale, then softcap; K ascending, one accumulator, lanes are positions
@@ -32,7 +32,8 @@ struct TaskContext {
   const TaskRows rows;
   const i32 kv_head;
   const HeadPlace place;
-  const AttentionScratch& scratch;
+  const AttentionScratch scratch;  // this head's
+  LinesAhead* ahead;
 
   X* q() const { return reinterpret_cast<X*>(scratch.q); }
   X* p() const { return reinterpret_cast<X*>(scratch.p); }
@@ -68,8 +69,9 @@ void score_rows(const TaskContext<Steps>& context, const TileView& view, i32 fir
     product.out_stride = kTilePositions;
     product.resume = false;
     product.row_scale = nullptr;
+    product.ahead = context.ahead;
     const i32 num_rows = end - r < kMaxRows ? end - r : kMaxRows;
-    multiply<Steps, kMaxHeadDim>(product, num_rows, view.end_vector - view.first_vector);
+    multiply<Steps, kMaxHeadDim, true>(product, num_rows, view.end_vector - view.first_vector);
   }
 }
 
@@ -120,8 +122,9 @@ void add_values(const TaskContext<Steps>& context, const SoftmaxState& state, co
     product.out_stride = head_dim;
     product.resume = true;
     product.row_scale = context.scratch.decay + r;
+    product.ahead = context.ahead;
     const i32 num_rows = end - r < kMaxRows ? end - r : kMaxRows;
-    multiply<Steps, kTilePositions>(product, num_rows, head_dim / kLanes);
+    multiply<Steps, kTilePositions, true>(product, num_rows, head_dim / kLanes);
   }
 }
 
@@ -181,72 +184,133 @@ void attend_tile(const TaskContext<Steps>& context, const SoftmaxState& state, i
   }
 }
 
-template <class Steps>
-void attend_split(const TaskContext<Steps>& context, const SoftmaxState& state, i32 split) {
-  const TaskRows& rows = context.rows;
-  const i32 row_heads = rows.num_rows * rows.group;
+void clear_state(const SoftmaxState& state, i32 row_heads, i32 head_dim) {
   for (i32 r = 0; r < row_heads; ++r) {
     state.max[r] = -__builtin_inff();
     state.sum[r] = 0.0f;
   }
-  memset(state.out, 0, size_t(row_heads) * size_t(context.params.cache.head_dim) * sizeof(f32));
+  memset(state.out, 0, size_t(row_heads) * size_t(head_dim) * sizeof(f32));
+}
 
+// One item on one thread.
+template <class Steps>
+struct ItemContext {
+  const PagedAttentionParams& params;
+  const AttentionTask& task;
+  const AttentionItem& item;
+  const TaskRows rows;
+  const AttentionScratch scratch;  // of all heads
+  const SoftmaxState* partials;
+
+  i32 row_heads() const { return rows.num_rows * rows.group; }
+  i32 head_dim() const { return params.cache.head_dim; }
+  HeadPlace place(i32 kv_head) const {
+    const i32* table = params.block_tables + params.table_rows[task.sequence] * params.table_stride;
+    return {params.cache, table, params.layer, kv_head};
+  }
+  TaskContext<Steps> head(i32 kv_head, LinesAhead* ahead) const {
+    const i64 row_head = i64(kv_head - item.first_head) * row_heads();
+    return {params, task, rows, kv_head, place(kv_head), scratch.of_head(row_head, head_dim()),
+            ahead};
+  }
+  SoftmaxState split_state(i32 kv_head) const {
+    const i32 index = kv_head - item.first_head;
+    if (item.partial >= 0) return partials[item.partial + index * item.partial_stride];
+    return state_from(scratch.split, i64(index) * row_heads(), head_dim());
+  }
+};
+
+// The tiles of a split, and of each all heads one after the other.
+template <class Steps>
+void attend_split(const ItemContext<Steps>& context, i32 split) {
+  const TaskRows& rows = context.rows;
+  const AttentionItem& item = context.item;
+  for (i32 head = item.first_head; head < item.end_head; ++head) {
+    clear_state(context.split_state(head), context.row_heads(), context.head_dim());
+  }
   const i32 split_begin = split * kSplitPositions;
   const i32 first_tile = rows.low(0) / kTilePositions * kTilePositions;
-  const i32 end = rows.position(rows.num_rows - 1) + 1;
+  const i32 seen_end = rows.position(rows.num_rows - 1) + 1;
+  const i64 item_end = i64(item.end_split) * kSplitPositions;
+  const i32 end = seen_end < item_end ? seen_end : i32(item_end);
+  LinesAhead ahead;
   i32 tile = first_tile > split_begin ? first_tile : split_begin;
   for (; tile < end && tile < split_begin + kSplitPositions; tile += kTilePositions) {
-    const i32 next = tile + kTilePositions;
-    if (next < end) {
-      prefetch_tile(context.place, next, 0,
-                    end - next < kTilePositions ? end - next : kTilePositions);
+    for (i32 head = item.first_head; head < item.end_head; ++head) {
+      const bool is_last_head = head + 1 == item.end_head;
+      const i32 next_tile = is_last_head ? tile + kTilePositions : tile;
+      const i32 next_head = is_last_head ? item.first_head : head + 1;
+      const i32 left = end - next_tile;
+      ahead.clear();
+      if (left > 0) {
+        ask_for_tile(context.place(next_head), next_tile,
+                     left < kTilePositions ? left : kTilePositions, &ahead);
+      }
+      attend_tile(context.head(head, &ahead), context.split_state(head), tile);
     }
-    attend_tile(context, state, tile);
   }
 }
 
 template <class Steps>
-void attend_task(const PagedAttentionParams& params, const AttentionTask& task, i32 kv_head,
-                 i32 first_split, i32 end_split, void* memory, const SoftmaxState* partial) {
+void attend_item(const PagedAttentionParams& params, const AttentionTask& task,
+                 const AttentionItem& item, void* memory, const SoftmaxState* partials) {
   const TaskRows rows(params, task);
-  const AttentionScratch scratch(memory, params.cache.head_dim, rows.num_rows * rows.group);
-  const i32* table = params.block_tables + params.table_rows[task.sequence] * params.table_stride;
-  const HeadPlace place = {params.cache, table, params.layer, kv_head};
-  const TaskContext<Steps> context = {params, task, rows, kv_head, place, scratch};
-  pack_queries(context);
-  if (partial != nullptr) return attend_split(context, *partial, first_split);
-  for (i32 split = first_split; split < end_split; ++split) {
-    attend_split(context, scratch.split, split);
-    merge_split(rows, params.cache.head_dim, scratch.total, scratch.split, split);
+  const i32 row_heads = rows.num_rows * rows.group;
+  const i32 num_heads = item.end_head - item.first_head;
+  const ItemContext<Steps> context = {
+      params,
+      task,
+      item,
+      rows,
+      AttentionScratch(memory, params.cache.head_dim, row_heads * num_heads),
+      partials};
+  for (i32 head = item.first_head; head < item.end_head; ++head) {
+    pack_queries(context.head(head, nullptr));
   }
-  finish_rows(params, task, kv_head, scratch.total);
+  for (i32 split = item.first_split; split < item.end_split; ++split) {
+    attend_split(context, split);
+    if (item.partial >= 0) return;
+    for (i32 head = item.first_head; head < item.end_head; ++head) {
+      merge_split(rows, context.head_dim(), context.head(head, nullptr).scratch.total,
+                  context.split_state(head), split);
+    }
+  }
+  for (i32 head = item.first_head; head < item.end_head; ++head) {
+    finish_rows(params, task, head, context.head(head, nullptr).scratch.total);
+  }
 }
 
 }  // namespace
 
 const i32 kAttentionRowHeads = 4 * kMaxRows;
+const i32 kAttentionStreamingRowHeads = kMaxRows;
 
 size_t attention_scratch_bytes(i32 head_dim, i32 max_row_heads) {
   return AttentionScratch(nullptr, head_dim, max_row_heads).bytes;
 }
 
-void attend(const PagedAttentionParams& params, const AttentionTask& task, i32 kv_head,
-            i32 first_split, i32 end_split, void* scratch, const SoftmaxState* partial) {
+void attend(const PagedAttentionParams& params, const AttentionTask& task,
+            const AttentionItem& item, void* scratch, const SoftmaxState* partials) {
   const DType dtype = params.cache.dtype;
-  const auto attend_as = dtype == kBF16  ? attend_task<Bf16Steps>
-                         : dtype == kF16 ? attend_task<F16Steps>
-                                         : attend_task<F32Steps>;
-  attend_as(params, task, kv_head, first_split, end_split, scratch, partial);
+  const auto attend_as = dtype == kBF16  ? attend_item<Bf16Steps>
+                         : dtype == kF16 ? attend_item<F16Steps>
+                                         : attend_item<F32Steps>;
+  attend_as(params, task, item, scratch, partials);
 }
 
-void merge_splits(const PagedAttentionParams& params, const AttentionTask& task, i32 kv_head,
-                  i32 first_split, i32 end_split, const SoftmaxState* partials, void* memory) {
+void merge_splits(const PagedAttentionParams& params, const AttentionTask& task,
+                  const AttentionItem& item, const SoftmaxState* partials, void* memory) {
   const TaskRows rows(params, task);
   const AttentionScratch scratch(memory, params.cache.head_dim, rows.num_rows * rows.group);
-  for (i32 split = first_split; split < end_split; ++split) {
-    merge_split(rows, params.cache.head_dim, scratch.total, partials[split - first_split], split);
+  for (i32 head = item.first_head; head < item.end_head; ++head) {
+    const SoftmaxState* states =
+        partials + item.partial + (head - item.first_head) * item.partial_stride;
+    for (i32 split = item.first_split; split < item.end_split; ++split) {
+      merge_split(rows, params.cache.head_dim, scratch.total, states[split - item.first_split],
+                  split);
+    }
+    finish_rows(params, task, head, scratch.total);
   }
-  finish_rows(params, task, kv_head, scratch.total);
 }
 
 }  // namespace cpu::PA_ISA

@@ -11,15 +11,15 @@
 Status CpuBackend::plan_attention(const PagedAttentionParams& params) {
   const size_t head_dim = size_t(params.cache.head_dim);
   try {
-    attention_plan_.build(params, kernels_.attention_row_heads, pool_.num_threads());
+    attention_plan_.build(params, kernels_, pool_.num_threads());
     partial_states_.resize(size_t(attention_plan_.num_partials));
   } catch (const std::bad_alloc&) {
     return cpu::out_of_memory("pagedAttention",
                               size_t(params.num_tokens) * sizeof(cpu::AttentionItem));
   }
-  const size_t row_heads = size_t(attention_plan_.max_row_heads);
+  const size_t row_heads = size_t(attention_plan_.max_state_row_heads);
   attention_scratch_bytes_ =
-      kernels_.attention_scratch_bytes(params.cache.head_dim, attention_plan_.max_row_heads);
+      kernels_.attention_scratch_bytes(params.cache.head_dim, attention_plan_.max_item_row_heads);
   const size_t state_floats = row_heads * (head_dim + 2);
   const size_t partial_bytes = partial_states_.size() * state_floats * sizeof(f32);
   f32* partials = static_cast<f32*>(partials_.require(partial_bytes));
@@ -46,17 +46,14 @@ Status CpuBackend::paged_attention(const PagedAttentionParams& params) {
   const i64 items = i64(attention_plan_.items.size());
   for_items(items, attention_plan_.num_products, [&](i64 index, int worker) {
     const cpu::AttentionItem& item = attention_plan_.items[size_t(index)];
-    const cpu::SoftmaxState* partial =
-        item.partial < 0 ? nullptr : &partial_states_[size_t(item.partial)];
-    kernels_.attend(params, attention_plan_.tasks[size_t(item.task)], item.kv_head,
-                    item.first_split, item.end_split, scratch_of(worker), partial);
+    kernels_.attend(params, attention_plan_.tasks[size_t(item.task)], item, scratch_of(worker),
+                    partial_states_.data());
   });
   const i64 merges = i64(attention_plan_.merges.size());
   for_items(merges, attention_plan_.num_products, [&](i64 index, int worker) {
     const cpu::AttentionItem& item = attention_plan_.merges[size_t(index)];
-    kernels_.merge_splits(params, attention_plan_.tasks[size_t(item.task)], item.kv_head,
-                          item.first_split, item.end_split, &partial_states_[size_t(item.partial)],
-                          scratch_of(worker));
+    kernels_.merge_splits(params, attention_plan_.tasks[size_t(item.task)], item,
+                          partial_states_.data(), scratch_of(worker));
   });
   return Status::ok();
 }

@@ -42,7 +42,13 @@ PA_INLINE RowRange rows_of_position_tile(const TaskRows& rows, i32 tile) {
   return {begin, i32(end)};
 }
 
-// Scratch of one thread, cut from one piece of memory; row heads are rows times group.
+// The states from `row_head` on.
+PA_INLINE SoftmaxState state_from(const SoftmaxState& state, i64 row_head, i32 head_dim) {
+  return {state.max + row_head, state.sum + row_head, state.out + row_head * head_dim};
+}
+
+// Scratch of one thread, cut from one piece of memory; row heads are rows times group, those of an
+// item's kv heads one after the other. q and the states are kept from tile to tile.
 struct AttentionScratch {
   u8* q;             // Steps::X, [row heads, kMaxHeadDim elements]
   u8* p;             // Steps::X, [row heads, kTilePositions elements]
@@ -77,6 +83,15 @@ struct AttentionScratch {
     split = {take_floats(heads), take_floats(heads), take_floats(heads * dim)};
     total = {take_floats(heads), take_floats(heads), take_floats(heads * dim)};
     bytes = at - start;
+  }
+
+  // The scratch of the kv head whose first row head is `row_head`.
+  AttentionScratch of_head(i64 row_head, i32 head_dim) const {
+    AttentionScratch scratch = *this;
+    scratch.q += row_head * kMaxHeadDim * i64(sizeof(f32));
+    scratch.split = state_from(split, row_head, head_dim);
+    scratch.total = state_from(total, row_head, head_dim);
+    return scratch;
   }
 };
 

@@ -20,14 +20,16 @@ struct HeadPlace {
   i32 layer;
   i32 head;
 
+  // Block sizes are powers of two, and a division per piece of a tile would show.
+  i32 block_of(i32 position) const { return position >> __builtin_ctz(u32(cache.block_size)); }
+  i32 offset_of(i32 position) const { return position & (cache.block_size - 1); }
   const u8* key_at(i32 position) const {
-    const i32 block = table[position / cache.block_size];
-    return key_tile(cache, block, layer, head) + key_offset(cache, position % cache.block_size, 0);
+    const i32 block = table[block_of(position)];
+    return key_tile(cache, block, layer, head) + key_offset(cache, offset_of(position), 0);
   }
   const u8* value_at(i32 position) const {
-    const i32 block = table[position / cache.block_size];
-    return value_tile(cache, block, layer, head) +
-           value_offset(cache, position % cache.block_size, 0);
+    const i32 block = table[block_of(position)];
+    return value_tile(cache, block, layer, head) + value_offset(cache, offset_of(position), 0);
   }
   // Steps of K: pairs of head dims for 2-byte types.
   i32 key_steps() const { return cache.dtype == kF32 ? cache.head_dim : cache.head_dim / 2; }
@@ -87,19 +89,21 @@ PA_INLINE TileView view_tile(const HeadPlace& place, i32 tile, i32 begin, i32 en
   return view;
 }
 
-// Asks for the seen positions [begin, end) of a tile's blocks, so that they arrive while the tile
-// before is worked on: blocks lie apart, which no hardware prefetcher foresees. To L2, which takes
-// more requests at a time than L1.
-PA_INLINE void prefetch_tile(const HeadPlace& place, i32 tile, i32 begin, i32 end) {
+// Puts the keys, then the values of the first `end` positions of a tile into `ahead`, so that they
+// arrive while the tile before is worked on: blocks lie apart, which no hardware prefetcher foresees.
+PA_INLINE void ask_for_tile(const HeadPlace& place, i32 tile, i32 end, LinesAhead* ahead) {
+  constexpr i32 kChunkBytes = LinesAhead::kChunkBytes;
+  static_assert(LinesAhead::kMaxRuns >= 2 * kTilePieces, "keys and values of all pieces");
   const i32 block_size = place.cache.block_size;
   const i32 run_len = block_size < kTilePositions ? block_size : kTilePositions;
-  const i64 position_bytes = i64(place.key_steps()) * 4;
-  for (i32 first = begin / run_len * run_len; first < end; first += run_len) {
-    const u8* values = place.value_at(tile + first);
-    for (i64 at = 0; at < run_len * position_bytes; at += 64) __builtin_prefetch(values + at, 0, 2);
-    if (block_size > kMaxStrideLen) continue;
-    const u8* keys = place.key_at(tile + first);
-    for (i64 at = 0; at < run_len * position_bytes; at += 64) __builtin_prefetch(keys + at, 0, 2);
+  const i32 num_chunks = place.key_steps() * 4 * run_len / kChunkBytes;
+  const i64 key_stride = block_size > kTilePositions ? i64(block_size) * 4 : kChunkBytes;
+  ahead->clear();
+  for (i32 first = 0; first < end; first += run_len) {
+    ahead->add(place.key_at(tile + first), num_chunks, key_stride);
+  }
+  for (i32 first = 0; first < end; first += run_len) {
+    ahead->add(place.value_at(tile + first), num_chunks, kChunkBytes);
   }
 }
 

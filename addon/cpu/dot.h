@@ -5,6 +5,7 @@
 // Order: per output one f32 accumulator, K ascending by steps. A step of a 2-byte type is a pair of
 // K elements, odd element first, each a fused multiply-add: what vdpbf16ps does.
 
+#include "lines_ahead.h"
 #include "simd.h"
 
 namespace cpu::PA_ISA {
@@ -156,6 +157,7 @@ struct Product {
   i64 out_stride;             // elements
   bool resume;
   const f32* row_scale;  // [rows], or null: 1
+  LinesAhead* ahead;     // of multiply with kAhead: a line is asked for with each vector read
 };
 
 template <int kRows, int kVectors>
@@ -175,7 +177,7 @@ PA_INLINE void start_block(Vec (&acc)[kRows][kVectors], const Product& product) 
   }
 }
 
-template <class Steps, int kRows, int kVectors, int kRowElems>
+template <class Steps, int kRows, int kVectors, int kRowElems, bool kAhead>
 void multiply_block(const Product& product) {
   typedef typename Steps::X X;
   constexpr int kXRow = kRowElems / Steps::kElemsPerX;
@@ -196,6 +198,7 @@ void multiply_block(const Product& product) {
       const X* x = x_block + done * kXStep;
       const i32 steps = left < kBlockSteps - done ? left : kBlockSteps - done;
       for (i32 s = 0; s < steps; ++s, x += kXStep, w += product.w_step) {
+        if constexpr (kAhead) product.ahead->ask<kVectors>();
         Steps::template step<kRows, kVectors, kXRow>(acc, x, w, offsets);
       }
       left -= steps;
@@ -216,23 +219,25 @@ void multiply_block(const Product& product) {
 }
 
 // Picks the block function for 1 to kRows rows.
-template <class Steps, int kVectors, int kRowElems, int kRows = kMaxRows>
+template <class Steps, int kVectors, int kRowElems, bool kAhead, int kRows = kMaxRows>
 PA_INLINE void multiply_rows_block(const Product& product, i32 num_rows) {
   if constexpr (max_vectors(kRows) < kVectors) {
-    multiply_rows_block<Steps, kVectors, kRowElems, kRows - 1>(product, num_rows);
+    multiply_rows_block<Steps, kVectors, kRowElems, kAhead, kRows - 1>(product, num_rows);
   } else if constexpr (kRows == 1) {
-    multiply_block<Steps, 1, kVectors, kRowElems>(product);
+    multiply_block<Steps, 1, kVectors, kRowElems, kAhead>(product);
   } else {
-    if (num_rows == kRows) return multiply_block<Steps, kRows, kVectors, kRowElems>(product);
-    multiply_rows_block<Steps, kVectors, kRowElems, kRows - 1>(product, num_rows);
+    if (num_rows == kRows) {
+      return multiply_block<Steps, kRows, kVectors, kRowElems, kAhead>(product);
+    }
+    multiply_rows_block<Steps, kVectors, kRowElems, kAhead, kRows - 1>(product, num_rows);
   }
 }
 
-template <class Steps, int kVectors, int kRowElems>
+template <class Steps, int kVectors, int kRowElems, bool kAhead>
 PA_INLINE void multiply_vectors(Product* product, i32 num_rows, i32* left) {
   if constexpr (kVectors <= max_vectors(1)) {
     while (*left >= kVectors && kVectors <= max_vectors(num_rows)) {
-      multiply_rows_block<Steps, kVectors, kRowElems>(*product, num_rows);
+      multiply_rows_block<Steps, kVectors, kRowElems, kAhead>(*product, num_rows);
       product->vector_offsets += kVectors;
       product->out += kVectors * kLanes;
       *left -= kVectors;
@@ -241,12 +246,12 @@ PA_INLINE void multiply_vectors(Product* product, i32 num_rows, i32* left) {
 }
 
 // The product for `num_vectors` vectors of outputs and up to kMaxRows rows.
-template <class Steps, int kRowElems>
+template <class Steps, int kRowElems, bool kAhead = false>
 void multiply(Product product, i32 num_rows, i32 num_vectors) {
   i32 left = num_vectors;
-  multiply_vectors<Steps, 4, kRowElems>(&product, num_rows, &left);
-  multiply_vectors<Steps, 2, kRowElems>(&product, num_rows, &left);
-  multiply_vectors<Steps, 1, kRowElems>(&product, num_rows, &left);
+  multiply_vectors<Steps, 4, kRowElems, kAhead>(&product, num_rows, &left);
+  multiply_vectors<Steps, 2, kRowElems, kAhead>(&product, num_rows, &left);
+  multiply_vectors<Steps, 1, kRowElems, kAhead>(&product, num_rows, &left);
 }
 
 // Offsets of vectors that stand side by side, for up to 512 outputs.

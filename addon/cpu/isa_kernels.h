@@ -20,12 +20,12 @@ void quantized_matmul(const MatmulParams& params, const void* packed_x, const Ma
                       void* scratch);
 void quantize_panel(void* panel, DType dtype, i32 in_dim, const PanelRows& rows);
 
-extern const i32 kAttentionRowHeads;
+extern const i32 kAttentionRowHeads, kAttentionStreamingRowHeads;
 size_t attention_scratch_bytes(i32 head_dim, i32 max_row_heads);
-void attend(const PagedAttentionParams& params, const AttentionTask& task, i32 kv_head,
-            i32 first_split, i32 end_split, void* scratch, const SoftmaxState* partial);
-void merge_splits(const PagedAttentionParams& params, const AttentionTask& task, i32 kv_head,
-                  i32 first_split, i32 end_split, const SoftmaxState* partials, void* scratch);
+void attend(const PagedAttentionParams& params, const AttentionTask& task,
+            const AttentionItem& item, void* scratch, const SoftmaxState* partials);
+void merge_splits(const PagedAttentionParams& params, const AttentionTask& task,
+                  const AttentionItem& item, const SoftmaxState* partials, void* scratch);
 
 void rms_norm(const RmsNormParams& params, i32 first_row, i32 end_row);
 void write_kv(const WriteKvParams& params, i32 first_token, i32 end_token);

@@ -21,6 +21,7 @@ const Kernels kKernels = {
                          .multiply = quantized_matmul},
     .quantize_panel = quantize_panel,
     .attention_row_heads = kAttentionRowHeads,
+    .attention_streaming_row_heads = kAttentionStreamingRowHeads,
     .attention_scratch_bytes = attention_scratch_bytes,
     .attend = attend,
     .merge_splits = merge_splits,

@@ -44,6 +44,16 @@ struct AttentionTask {
   i32 num_rows;
 };
 
+// Neighbouring kv heads of one task: all their splits, or one of them. With several heads an item
+// reads a block's keys and values in long runs, one head after the other, tile by tile.
+struct AttentionItem {
+  i32 task;
+  i32 first_head, end_head;  // kv heads
+  i32 first_split, end_split;
+  i64 partial;         // place of first_head's state among the partial states; -1 when it finishes
+  i64 partial_stride;  // places from a head's state to the next head's
+};
+
 // One split's, or all splits', softmax of a task's row heads: [num_rows * group] each, row-major.
 struct SoftmaxState {
   f32* max;
@@ -82,14 +92,17 @@ struct Kernels {
   void (*quantize_panel)(void* panel, DType dtype, i32 in_dim, const PanelRows& rows);
 
   i32 attention_row_heads;  // row heads that a task should have, when there are that many
+  // Tasks of at most so many row heads per kv head read memory longer than they multiply.
+  i32 attention_streaming_row_heads;
+  // @param max_row_heads  row heads of an item: of its task, times its kv heads
   size_t (*attention_scratch_bytes)(i32 head_dim, i32 max_row_heads);
-  // Computes splits [first_split, end_split) of one kv head of a task. With `partial`, there is one
-  // split and its state goes there; else the splits are merged and the rows are finished.
-  void (*attend)(const PagedAttentionParams& params, const AttentionTask& task, i32 kv_head,
-                 i32 first_split, i32 end_split, void* scratch, const SoftmaxState* partial);
-  // Merges the partial states of all splits (partials[0] is of first_split) and finishes the rows.
-  void (*merge_splits)(const PagedAttentionParams& params, const AttentionTask& task, i32 kv_head,
-                       i32 first_split, i32 end_split, const SoftmaxState* partials, void* scratch);
+  // Computes an item. One with a place among `partials` has one split, whose states go there; of
+  // another the splits are merged and the rows are finished.
+  void (*attend)(const PagedAttentionParams& params, const AttentionTask& task,
+                 const AttentionItem& item, void* scratch, const SoftmaxState* partials);
+  // Merges the partial states of all splits of an item's heads and finishes the rows.
+  void (*merge_splits)(const PagedAttentionParams& params, const AttentionTask& task,
+                       const AttentionItem& item, const SoftmaxState* partials, void* scratch);
 
   void (*rms_norm)(const RmsNormParams& params, i32 first_row, i32 end_row);
   void (*write_kv)(const WriteKvParams& params, i32 first_token, i32 end_token);
