@@ -12,13 +12,13 @@ class Counted {
  public:
   static i64 num_live() { return num_live_.load(std::memory_order_relaxed); }
 
- protected:
+ private:
+  friend T;
   Counted() { num_live_.fetch_add(1, std::memory_order_relaxed); }
   Counted(const Counted&) : Counted() {}
   Counted& operator=(const Counted&) = default;
   ~Counted() { num_live_.fetch_sub(1, std::memory_order_relaxed); }
 
- private:
   static inline std::atomic<i64> num_live_{0};
 };
 
