@@ -5,6 +5,7 @@
 #include "cta_state.h"
 
 #if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 extern "C" void emulation_switch_stack(void** saved_stack_pointer, void* stack_pointer);
 #endif
@@ -50,6 +51,10 @@ void create_fiber(Fiber* fiber, u32 id, void (*entry)()) {
   mprotect(mapped, kGuardBytes, PROT_NONE);
   fiber->stack = static_cast<char*>(mapped) + kGuardBytes;
   fiber->stack_bytes = kStackBytes - kGuardBytes;
+#if defined(__SANITIZE_ADDRESS__)
+  // An earlier stack may have stood here, with frames that never returned.
+  __asan_unpoison_memory_region(fiber->stack, fiber->stack_bytes);
+#endif
   void** top =
       reinterpret_cast<void**>(fiber->stack + fiber->stack_bytes - id % kNumStarts * kStartBytes);
   *--top = nullptr;  // a call would leave the stack so aligned
