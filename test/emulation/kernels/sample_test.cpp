@@ -241,6 +241,21 @@ TEST("greedy takes the best token that the mask allows; a mask of none makes the
   CHECK_EQUAL(samples.top_ids[kMaxTopLogprobs], -1);
 }
 
+TEST("a row with NaN is non-finite also where its mask forbids the NaN") {
+  EmulatedLauncher launcher;
+  Draw draw;
+  draw.logits.assign(1, std::vector<f32>(70, 1.0f));
+  draw.logits[0][3] = 9.0f;
+  draw.logits[0][40] = NAN;
+  draw.row_slots = {0};
+  draw.row_positions = {0};
+  draw.slots.resize(1);
+  draw.slots[0].token_mask = {~0u, ~(1u << 8), ~0u};
+  const Samples samples = sample_fixture::run(launcher, draw);
+  CHECK(samples.ids == (std::vector<i32>{0}));
+  CHECK(samples.non_finite == (std::vector<u8>{1}));
+}
+
 TEST("one captured sample is right for 50 random vectors of slots, positions and logits") {
   Random random(emulation::run_seed() + 44);
   EmulatedLauncher launcher;
