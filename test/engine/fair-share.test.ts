@@ -172,7 +172,8 @@ describe('prompts that are prefilled together', () => {
       isDone = true;
     });
     client.afterEvents = () => {
-      if (!isDone && urgent.length < 200) urgent.push(client.runOne(promptOf(600), { priority: 9 }));
+      if (!isDone && urgent.length < 200)
+        urgent.push(client.runOne(promptOf(600), { priority: 9 }));
     };
     for (let i = 0; i < 6; i++) urgent.push(client.runOne(promptOf(600), { priority: 9 }));
     await low;
