@@ -15,7 +15,7 @@ import {
   rmsNormRecord,
 } from './op-records.js';
 import { checkDtype } from './op-tensor.js';
-import type { RecordLimits } from './step-limits.js';
+import type { RecorderLimits } from './step-limits.js';
 import { type StepTensors, stepTensors } from './step-tensors.js';
 import type { Tensor } from './tensor.js';
 import type { Weight } from './weight.js';
@@ -48,7 +48,7 @@ export class Recorder {
   /** @internal */
   constructor(
     private readonly context: DeviceContext,
-    private readonly limits: RecordLimits,
+    private readonly limits: RecorderLimits,
     private readonly kvCache: KvCache | undefined,
   ) {
     this.step = stepTensors(limits);
