@@ -32,7 +32,7 @@ const size: fc.Arbitrary<EngineSize> = fc.record({
   maxSeqsPerSalt: fc.constantFrom(undefined, undefined, undefined, undefined, 1, 2),
   priorityAgeingMs: fc.constantFrom(undefined, 20, Number.POSITIVE_INFINITY),
   // None, so that preemptions happen, and the default.
-  admissionReserve: fc.constantFrom(0, 0, 1),
+  admissionReserve: fc.constantFrom(0, 0, 0, 1),
 });
 
 const wish: fc.Arbitrary<Wish> = fc.record({
