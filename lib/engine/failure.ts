@@ -1,5 +1,6 @@
 import {
   CudaError,
+  describeValue,
   EngineError,
   type ErrorCode,
   errorCodes,
@@ -68,7 +69,7 @@ export function errorOf(failure: FailedEvent): EngineError {
 function detailsOf(error: EngineError): FailedEvent['details'] {
   if (error instanceof InvalidArgumentError) {
     const { field, value, limit } = error;
-    return { field, value: typeof value === 'number' ? value : String(value), limit };
+    return { field, value: plainValue(value), limit };
   }
   if (error instanceof QueueFullError) {
     const { numWaiting, maxQueue, retryAfterMs, limitedBy } = error;
@@ -86,6 +87,12 @@ function detailsOf(error: EngineError): FailedEvent['details'] {
     return { cudaCode, call, kernel };
   }
   return undefined;
+}
+
+/** What an event can carry of a refused value: itself where it is plain, else how it reads. */
+function plainValue(value: unknown): string | number | boolean | null | undefined {
+  if (value === null || value === undefined || typeof value === 'boolean') return value;
+  return typeof value === 'number' || typeof value === 'string' ? value : describeValue(value);
 }
 
 /** A device's error may come from another realm: its code counts where it is one of ours. */

@@ -190,8 +190,11 @@ export class StepLoop {
   #settle(step: StepInFlight, settled: StepInFlight['settled']): void {
     step.settled = settled;
     while (this.#inFlight[0]?.settled !== undefined) {
-      const { plan, work, settled } = this.#inFlight.shift() as StepInFlight;
+      const done = this.#inFlight.shift() as StepInFlight;
+      const { plan, work, settled } = done;
       if (settled === undefined) continue;
+      // An error's stack holds on to the step that it comes from: a run of failures would be one chain.
+      done.settled = undefined;
       this.#awaitsRefusal = 'error' in settled && this.#inFlight.length > 0;
       if ('outcome' in settled) this.#complete(plan, work, settled.outcome);
       else this.#fail(plan, settled.error);

@@ -68,7 +68,14 @@ export interface Parsed<T> {
  */
 export function grammarOf(format: ResponseFormat | undefined): GrammarSpec | undefined {
   if (format === undefined) return undefined;
-  switch (format?.type) {
+  if (!isObject(format)) {
+    throw new InvalidArgumentError(
+      'responseFormat',
+      format,
+      "an object such as { type: 'json_object' }",
+    );
+  }
+  switch (format.type) {
     case 'text':
       return undefined;
     case 'json_object':
@@ -83,7 +90,7 @@ export function grammarOf(format: ResponseFormat | undefined): GrammarSpec | und
       const limit = "'text', 'json_object', 'json_schema', 'regex' or 'grammar'";
       throw new InvalidArgumentError(
         'responseFormat.type',
-        (format as { type?: unknown })?.type,
+        (format as { type?: unknown }).type,
         limit,
       );
     }

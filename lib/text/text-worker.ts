@@ -182,11 +182,11 @@ export class TextWorker {
 
 /** Whether a chat is below both limits. */
 function isSmall({ messages, tools = [] }: ChatRequest): boolean {
-  if (!Array.isArray(messages)) return true; // refused at once
+  if (!Array.isArray(messages) || !Array.isArray(tools)) return true; // refused at once
   if (messages.length >= maxInlineMessages) return false;
   let bytes = 0;
   for (const part of [...messages, ...tools]) {
-    const { content } = part as Partial<ChatMessage>;
+    const content = (part as Partial<ChatMessage> | null)?.content;
     if (typeof content === 'string' && content.length >= maxInlineBytes) return false;
     bytes += Buffer.byteLength(JSON.stringify(part) ?? '');
     if (bytes >= maxInlineBytes) return false;

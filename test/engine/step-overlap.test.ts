@@ -79,6 +79,29 @@ describe('steps that overlap', () => {
   });
 });
 
+describe('samples of one token each', () => {
+  test('are all drawn before another request can have their blocks', async () => {
+    // Seven blocks of 8: five for the other request, which wants one more at some time, and two for the samples' prompt.
+    // For one of the lengths that time is the step behind the one that draws the samples.
+    const engine = { admissionReserve: 0 };
+    const { client, core } = arithmeticEngine({ numBlocks: 8, blockSize: 8, engine });
+    const sampling = { ...greedy, temperature: 1 };
+    for (let length = 33; length <= 40; length++) {
+      const prompts = [promptOf(length), promptOf(16)];
+      const other = client.runOne(prompts[0], { maxTokens: 10, priority: 1, cache: 'off' });
+      const steps = core.stats().numSteps;
+      while (core.stats().numSteps < steps + 2) await new Promise(setImmediate);
+      const samples = await client.run(prompts[1], { n: 3, maxTokens: 1, sampling, cache: 'off' });
+      expect((await other).tokens).toEqual(answerAlone(prompts[0], 10, vocabSize).tokens);
+      for (const [i, { tokens }] of samples.entries()) {
+        const draw = { temperature: 1, seed: BigInt(i) };
+        expect(tokens).toEqual(answerAlone(prompts[1], 1, vocabSize, draw).tokens);
+      }
+    }
+    expect(core.stats().cache.numLive).toBe(0);
+  });
+});
+
 describe('an end that is seen one step late', () => {
   test.each([
     ['inside a block', 9, 4],
