@@ -124,7 +124,8 @@ export function drawTimeline(traceEvents, title) {
   const { startUs, endUs, step } = found;
   const toX = (us) =>
     left +
-    ((Math.min(Math.max(us, startUs), endUs) - startUs) * (width - left - right)) / (endUs - startUs);
+    ((Math.min(Math.max(us, startUs), endUs) - startUs) * (width - left - right)) /
+      (endUs - startUs);
   const tracks = tracksOf(traceEvents, found);
   const top = 56;
   const bottom = top + (tracks.length + 1) * rowHeight;
