@@ -85,7 +85,7 @@ export class Lifecycle {
   /** Ends requests whose time is over. */
   failOverdue(): void {
     const nowMs = this.#clock();
-    for (const request of [...this.requests.values()]) {
+    for (const request of this.requests.values()) {
       if (request.deadlineMs > nowMs) continue;
       const message = `request ${request.id} had not ended after ${request.options.timeoutMs} ms`;
       this.fail(request, new EngineError('ERR_TIMEOUT', message));
@@ -94,7 +94,8 @@ export class Lifecycle {
 
   /** Ends requests whose grammar does not compile, or leaves no token that could follow. */
   failBroken(): void {
-    for (const request of [...this.requests.values()]) {
+    for (const request of this.requests.values()) {
+      if (request.options.grammar === undefined) continue;
       const error = [...request.sequences].find(({ masks }) => masks?.error)?.masks?.error;
       if (error !== undefined) this.fail(request, error);
     }
