@@ -1,4 +1,4 @@
-export { Activation } from './activation.js';
+export { Activation, type ActivationRows } from './activation.js';
 export type { DeviceCounters, LiveObjects } from './counters.js';
 export { Device } from './device.js';
 export type { DeviceInfo } from './device-context.js';
@@ -25,6 +25,7 @@ export type {
   MatmulOperands,
   RmsNormOperands,
 } from './op-records.js';
+export type { Operand, OpTensor, Rows, StepField } from './op-tensor.js';
 export type { DeviceOptions, Isa } from './open-device.js';
 export { Program } from './program.js';
 export { Recorder } from './recorder.js';

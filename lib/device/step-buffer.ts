@@ -130,6 +130,7 @@ export class StepBuffer {
     this.tableChanges = view(sections.tableChanges, limits.maxTableChanges * 3);
   }
 
+  /** Rows of the step, `[0, maxTokens]`. @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` when set outside of it */
   get numTokens(): number {
     return this.#head[header.numTokens];
   }
@@ -137,6 +138,7 @@ export class StepBuffer {
     this.#setCount(header.numTokens, 'numTokens', count, this.tokenIds.length);
   }
 
+  /** Sequences of the step, `[0, maxSeqs]`. @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` when set outside of it */
   get numSeqs(): number {
     return this.#head[header.numSeqs];
   }
@@ -144,6 +146,7 @@ export class StepBuffer {
     this.#setCount(header.numSeqs, 'numSeqs', count, this.tableRows.length);
   }
 
+  /** Rows whose logits are wanted, `[0, maxLogitRows]`. @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` when set outside of it */
   get numLogitRows(): number {
     return this.#head[header.numLogitRows];
   }
@@ -151,6 +154,7 @@ export class StepBuffer {
     this.#setCount(header.numLogitRows, 'numLogitRows', count, this.logitRows.length);
   }
 
+  /** Pairs in `copies`, `[0, maxCopies]`. @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` when set outside of it */
   get numCopies(): number {
     return this.#head[header.numCopies];
   }
@@ -158,6 +162,7 @@ export class StepBuffer {
     this.#setCount(header.numCopies, 'numCopies', count, this.copies.length / 2);
   }
 
+  /** Triples in `tableChanges`, `[0, maxTableChanges]`. @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` when set outside of it */
   get numTableChanges(): number {
     return this.#head[header.numTableChanges];
   }

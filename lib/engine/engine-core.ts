@@ -184,6 +184,7 @@ export class EngineCore {
     return this.#cache.explain(tokens, { extraKeys: extraKeysOf(salt) });
   }
 
+  /** Requests, steps and cache as they are now. */
   stats(): EngineStats {
     this.#handles.expire();
     this.#cache.expire();

@@ -12,19 +12,23 @@ export interface StandardSchema<T> {
   readonly '~standard': {
     readonly version: 1;
     readonly vendor: string;
+    /** Reads a value. */
     readonly validate: (value: unknown) => StandardResult<T> | Promise<StandardResult<T>>;
     readonly types?: { readonly input: unknown; readonly output: T } | undefined;
     readonly jsonSchema?: {
+      /** The JSON Schema of what it reads. */
       readonly input: (options: { target: 'draft-2020-12' }) => Record<string, unknown>;
     };
   };
 }
 
-type StandardResult<T> =
+/** What a Standard Schema says of a value: it read, or what is wrong with it. */
+export type StandardResult<T> =
   | { readonly value: T; readonly issues?: undefined }
   | { readonly issues: readonly StandardIssue[] };
 
-interface StandardIssue {
+/** One thing that is wrong with a value, and where. */
+export interface StandardIssue {
   readonly message: string;
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }

@@ -39,7 +39,7 @@ export class StreamDecoder {
    *
    * A stream must not stand in two batches at the same time.
    *
-   * @param isLast no token follows: what was held back is let out
+   * @param additions of each stream; `isLast`: no token follows: what was held back is let out
    */
   static async push(
     decodeBatch: DecodeBatch,

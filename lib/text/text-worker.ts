@@ -10,6 +10,7 @@ import { readTokenizerFiles, type TokenizerFiles } from './tokenizer-files.js';
 const maxInlineMessages = 16;
 const maxInlineBytes = 16 * 1024;
 
+/** Whose tokenizer and template a text worker has. */
 export interface TextWorkerOptions {
   /** Of the checkpoint. */
   readonly folder: string;

@@ -13,7 +13,8 @@ const shown: Readonly<Record<string, readonly RegExp[]>> = {
     /^the same logits as without sharing: true$/m,
   ],
   'rag.mjs': [/4217 \(50 of 61 cached\)/, /9035 \(0 of 61 cached\)/],
-  'shared-system-prompt.mjs': [/^computed (\d+) of \d+ prompt tokens\ntogether: computed \1 of/m],
+  // Together, less than half a block of 16 may be computed twice by each of the others.
+  'shared-system-prompt.mjs': [/^computed 62\d of 2416 prompt.*\ntogether: computed 6[23]\d of/m],
 };
 
 describe('examples', () => {
