@@ -187,8 +187,14 @@ export class CudaError extends EngineError {
   }
 }
 
+/** What crosses between threads of a refused value: itself where it is plain, else how it reads. */
+export function plainValue(value: unknown): string | number | boolean | null | undefined {
+  if (value === null || value === undefined || typeof value === 'boolean') return value;
+  return typeof value === 'number' || typeof value === 'string' ? value : describeValue(value);
+}
+
 /** A value as it stands in an error message, at most 60 characters long. */
-export function describeValue(value: unknown): string {
+function describeValue(value: unknown): string {
   const shown = { depth: 1, breakLength: Number.POSITIVE_INFINITY, maxArrayLength: 8 };
   const text = typeof value === 'string' ? JSON.stringify(value) : inspect(value, shown);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;

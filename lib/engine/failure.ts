@@ -1,12 +1,12 @@
 import {
   CudaError,
-  describeValue,
   EngineError,
   type ErrorCode,
   errorCodes,
   InvalidArgumentError,
   OutOfBlocksError,
   PinBudgetError,
+  plainValue,
   QueueFullError,
   type QueueLimit,
 } from '../errors.js';
@@ -87,12 +87,6 @@ function detailsOf(error: EngineError): FailedEvent['details'] {
     return { cudaCode, call, kernel };
   }
   return undefined;
-}
-
-/** What an event can carry of a refused value: itself where it is plain, else how it reads. */
-function plainValue(value: unknown): string | number | boolean | null | undefined {
-  if (value === null || value === undefined || typeof value === 'boolean') return value;
-  return typeof value === 'number' || typeof value === 'string' ? value : describeValue(value);
 }
 
 /** A device's error may come from another realm: its code counts where it is one of ours. */

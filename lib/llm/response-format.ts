@@ -81,7 +81,7 @@ export function grammarOf(format: ResponseFormat | undefined): GrammarSpec | und
     case 'json_object':
       return { kind: 'json', source: '' };
     case 'json_schema':
-      return { kind: 'schema', source: JSON.stringify(jsonSchemaOf(schemaOf(format))) };
+      return { kind: 'schema', source: schemaSource(jsonSchemaOf(schemaOf(format))) };
     case 'regex':
       return { kind: 'regex', source: checkText('responseFormat.pattern', format.pattern) };
     case 'grammar':
@@ -166,6 +166,14 @@ function jsonSchemaOf(schema: StandardSchema<unknown> | JsonSchema): unknown {
   } catch (cause) {
     const message = `${vendor} has no JSON schema for this schema: ${(cause as Error)?.message}`;
     throw new EngineError('ERR_SCHEMA_UNSUPPORTED', message, { cause });
+  }
+}
+
+function schemaSource(schema: unknown): string {
+  try {
+    return JSON.stringify(schema);
+  } catch {
+    throw new InvalidArgumentError('responseFormat.schema', schema, 'data that JSON can hold');
   }
 }
 

@@ -213,6 +213,11 @@ function renderInput(request: ChatRequest): RenderInput {
   const messages = normalizeMessages(request.messages);
   checkTools(request.tools);
   const { tools, continueFinalMessage = false, isContinuation, templateVariables } = request;
+  for (const field of ['addGenerationPrompt', 'continueFinalMessage', 'canonicalTools'] as const) {
+    const value: unknown = request[field];
+    if (value === undefined || typeof value === 'boolean') continue;
+    throw new InvalidArgumentError(field, value, 'true or false');
+  }
   if (templateVariables !== undefined && !isObject(templateVariables)) {
     throw new InvalidArgumentError('templateVariables', templateVariables, 'an object');
   }

@@ -138,7 +138,8 @@ export class TextWorker {
     try {
       worker.postMessage(request);
     } catch (error) {
-      throw new InvalidArgumentError('messages', error, 'plain data, which can be cloned');
+      const { message } = error as Error;
+      throw new InvalidArgumentError('messages', message, 'plain data, which can be cloned');
     }
     worker.ref();
     return new Promise((resolve, reject) => {
@@ -185,11 +186,20 @@ function isSmall({ messages, tools = [] }: ChatRequest): boolean {
   if (!Array.isArray(messages) || !Array.isArray(tools)) return true; // refused at once
   if (messages.length >= maxInlineMessages) return false;
   let bytes = 0;
-  for (const part of [...messages, ...tools]) {
+  for (const [i, part] of [...messages, ...tools].entries()) {
     const content = (part as Partial<ChatMessage> | null)?.content;
     if (typeof content === 'string' && content.length >= maxInlineBytes) return false;
-    bytes += Buffer.byteLength(JSON.stringify(part) ?? '');
+    const isMessage = i < messages.length;
+    bytes += jsonBytes(part, isMessage ? `messages[${i}]` : `tools[${i - messages.length}]`);
     if (bytes >= maxInlineBytes) return false;
   }
   return true;
+}
+
+function jsonBytes(part: unknown, field: string): number {
+  try {
+    return Buffer.byteLength(JSON.stringify(part) ?? '');
+  } catch {
+    throw new InvalidArgumentError(field, part, 'data that JSON can hold');
+  }
 }

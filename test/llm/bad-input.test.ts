@@ -110,6 +110,31 @@ describe('bad input', () => {
       (llm) => llm.generate('a', { responseFormat: 'json' as never }),
       { field: 'responseFormat', value: 'json' },
     ],
+    [
+      'a message that holds itself',
+      (llm) => {
+        const message: Record<string, unknown> = { ...user('x') };
+        message.self = message;
+        return llm.chat([user('x'), message as never]);
+      },
+      { field: 'messages[1]' },
+    ],
+    [
+      'a null among many messages',
+      (llm) => llm.chat([...Array.from({ length: 20 }, () => user('x')), null as never]),
+      { field: 'messages[20]', value: null },
+    ],
+    [
+      'a schema that JSON cannot hold',
+      (llm) =>
+        llm.generate('a', { responseFormat: { type: 'json_schema', schema: { const: 5n } } }),
+      { field: 'responseFormat.schema' },
+    ],
+    [
+      'a continueFinalMessage that is a text',
+      (llm) => llm.chat([user('x')], { continueFinalMessage: 'no' as never }),
+      { field: 'continueFinalMessage', value: 'no' },
+    ],
     ['nothing to pin', (llm) => llm.pin(undefined as never), { field: 'spec' }],
     ['a text to prewarm', (llm) => llm.prewarm('x' as never), { field: 'spec', value: 'x' }],
     ['messages to explain', (llm) => llm.explain([user('x')] as never), { field: 'spec' }],
