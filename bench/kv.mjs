@@ -130,6 +130,26 @@ function measureBytes(tokens) {
   printRow('  with digests, events and idle deadlines', count(cache), '', 'goal <= 250');
 }
 
+/** `stats()` while half of a million blocks are held by 256 sequences, one of which is pinned. */
+function measureStats() {
+  const allocator = new BlockAllocator({ numBlocks: 1_000_000, blockSize });
+  const cache = new PrefixCache({ allocator });
+  const users = Array.from({ length: 256 }, (_, i) => {
+    const prompt = tokens.slice(i, i + 30_000);
+    const { table } = cache.acquire(cache.match(prompt), { numTokens: prompt.length });
+    cache.registerSubmitted(table, prompt, prompt.length);
+    cache.commit(table, prompt.length);
+    return { table, numTokens: prompt.length };
+  });
+  cache.pin(users[0].table);
+  const times = Array.from({ length: numRuns }, () => {
+    const start = performance.now();
+    cache.stats(users);
+    return performance.now() - start;
+  });
+  printTimes('stats() of 1,000,000 blocks, 256 sequences, ms', times, 'goal < 2');
+}
+
 const tokens = makePrompt();
 const load = loadavg()[0].toFixed(1);
 console.log(`Node ${process.version}, block size ${blockSize}, ${numRuns} runs, load ${load}`);
@@ -138,3 +158,4 @@ measureAllocator();
 measureLookup(tokens);
 await measureDigests(tokens);
 measureBytes(tokens);
+measureStats();

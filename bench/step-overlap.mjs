@@ -10,22 +10,13 @@ import { Device } from '../dist/device/index.js';
 import { DeviceExecutor, EngineCore } from '../dist/engine/index.js';
 import { loadModel } from '../dist/model/index.js';
 import { machineLine, median } from './machine.mjs';
+import { fullSampling } from './sampling.mjs';
 
 const folder = fileURLToPath(new URL('../models/recall', import.meta.url));
 const { values } = parseArgs({ options: { seconds: { type: 'string', default: '4' } } });
 const windowMs = Number(values.seconds) * 1000;
 const numRounds = 5;
 const kv = { numBlocks: 2048, blockSize: 16 };
-const sampling = {
-  temperature: 1,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  seed: 1n,
-};
 
 /** An executor that adds up the time in which its steps ran. */
 function timed(executor) {
@@ -63,7 +54,7 @@ async function measure(device, model, numStreams, overlapSteps) {
       id: ++lastId,
       promptTokens: Int32Array.of(1, 2 + (lastId % 50), 3, 4),
       maxTokens: 400,
-      sampling,
+      sampling: fullSampling,
       stopTokenIds: [],
     });
   let isOver = false;

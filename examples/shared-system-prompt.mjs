@@ -26,7 +26,7 @@ for (const content of questions) {
 }
 console.log(`computed ${computed} of ${prompt} prompt tokens`);
 
-// All at once: those that wait for the same prefix do not compute it twice either.
+// All at once: those that wait for the same prefix do not compute it twice either, but for a few tokens at its end.
 await llm.invalidate({ all: true });
 const replies = await Promise.all(
   questions.map((content) => llm.chat([system, { role: 'user', content }])),

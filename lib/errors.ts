@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 /**
  * Every error code of this package and what it means; `docs/errors.md` has one row for each,
  * and `test/errors.test.ts` holds the two equal.
@@ -70,6 +72,7 @@ export const errorCodes = {
   ERR_HUB_REVISION_NOT_FOUND: 'a model of the Hugging Face hub has no such branch, tag or commit',
   ERR_HUB_CORRUPT: 'a downloaded file has another size or hash than the Hugging Face hub lists',
   ERR_HUB_FAILED: 'the Hugging Face hub gave an answer that is none',
+  ERR_HUB_CACHE: 'the cache of the Hugging Face tools cannot be written',
   ERR_GGUF_HEADER: 'the header of a GGUF file is truncated, oversized or malformed',
   ERR_GGUF_RANGE: "a tensor's bytes do not fit their GGUF file, its alignment or another tensor",
 } as const;
@@ -184,8 +187,15 @@ export class CudaError extends EngineError {
   }
 }
 
+/** What crosses between threads of a refused value: itself where it is plain, else how it reads. */
+export function plainValue(value: unknown): string | number | boolean | null | undefined {
+  if (value === null || value === undefined || typeof value === 'boolean') return value;
+  return typeof value === 'number' || typeof value === 'string' ? value : describeValue(value);
+}
+
 /** A value as it stands in an error message, at most 60 characters long. */
 function describeValue(value: unknown): string {
-  const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  const shown = { depth: 1, breakLength: Number.POSITIVE_INFINITY, maxArrayLength: 8 };
+  const text = typeof value === 'string' ? JSON.stringify(value) : inspect(value, shown);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }

@@ -2,6 +2,7 @@
 export type { ChromeTrace, EngineStats, TokenLogprobs, TraceEvent } from './engine/index.js';
 export {
   EngineError,
+  type EngineErrorOptions,
   type ErrorCode,
   errorCodes,
   InvalidArgumentError,

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Builds and runs the native tests under AddressSanitizer with UndefinedBehaviorSanitizer, and under
-# ThreadSanitizer, in build/asan and build/tsan; then 200 random commands on the engine, through Node and
-# the whole addon, under the first two, in build/addon-asan.
+# Runs 200 random commands on the engine, through Node and the whole addon, under AddressSanitizer with
+# UndefinedBehaviorSanitizer, in build/addon-asan; then the native tests under the same two, and under
+# ThreadSanitizer, in build/asan and build/tsan.
 #
 #   tools/sanitize.sh [asan|tsan|node]      all without an argument
 set -eu
@@ -36,6 +36,7 @@ case ${1:-all} in
   tsan) run_variant tsan thread ;;
   node) run_node ;;
   all)
+    run_node
     run_variant asan address,undefined
     run_variant tsan thread
     ;;

@@ -240,10 +240,11 @@ void attend_split(const ItemContext<Steps>& context, i32 split) {
       const bool is_last_head = head + 1 == item.end_head;
       const i32 next_tile = is_last_head ? tile + kTilePositions : tile;
       const i32 next_head = is_last_head ? item.first_head : head + 1;
+      const i32 unseen = rows.low(0) - next_tile;
       const i32 left = end - next_tile;
       ahead.clear();
       if (left > 0) {
-        ask_for_tile(context.place(next_head), next_tile,
+        ask_for_tile(context.place(next_head), next_tile, unseen > 0 ? unseen : 0,
                      left < kTilePositions ? left : kTilePositions, &ahead);
       }
       attend_tile(context.head(head, &ahead), context.split_state(head), tile);

@@ -7,7 +7,7 @@
 
 namespace cpu::PA_ISA {
 
-constexpr i32 kPieceLen = 8;  // positions that always share a block: the smallest block size
+constexpr i32 kPieceLen = kMinBlockSize;  // positions that always share a block
 constexpr i32 kTileVectors = kTilePositions / kLanes;
 constexpr i32 kTilePieces = kTilePositions / kPieceLen;
 // Beyond this block size the steps of K are so far apart that few rows of L1 hold them.
@@ -89,20 +89,24 @@ PA_INLINE TileView view_tile(const HeadPlace& place, i32 tile, i32 begin, i32 en
   return view;
 }
 
-// Puts the keys, then the values of the first `end` positions of a tile into `ahead`, so that they
-// arrive while the tile before is worked on: blocks lie apart, which no hardware prefetcher foresees.
-PA_INLINE void ask_for_tile(const HeadPlace& place, i32 tile, i32 end, LinesAhead* ahead) {
+// Puts the keys, then the values of the blocks with positions [begin, end) of a tile into `ahead`,
+// so that they arrive while the tile before is worked on: blocks lie apart, which no hardware
+// prefetcher foresees. No other table entry is read.
+PA_INLINE void ask_for_tile(const HeadPlace& place, i32 tile, i32 begin, i32 end,
+                            LinesAhead* ahead) {
   constexpr i32 kChunkBytes = LinesAhead::kChunkBytes;
   static_assert(LinesAhead::kMaxRuns >= 2 * kTilePieces, "keys and values of all pieces");
+  static_assert(kHeadDimUnit * 2 * kPieceLen % kChunkBytes == 0, "a run has a chunk or more");
   const i32 block_size = place.cache.block_size;
   const i32 run_len = block_size < kTilePositions ? block_size : kTilePositions;
   const i32 num_chunks = place.key_steps() * 4 * run_len / kChunkBytes;
   const i64 key_stride = block_size > kTilePositions ? i64(block_size) * 4 : kChunkBytes;
+  const i32 first_run = begin / run_len * run_len;
   ahead->clear();
-  for (i32 first = 0; first < end; first += run_len) {
+  for (i32 first = first_run; first < end; first += run_len) {
     ahead->add(place.key_at(tile + first), num_chunks, key_stride);
   }
-  for (i32 first = 0; first < end; first += run_len) {
+  for (i32 first = first_run; first < end; first += run_len) {
     ahead->add(place.value_at(tile + first), num_chunks, kChunkBytes);
   }
 }

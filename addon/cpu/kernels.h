@@ -19,6 +19,8 @@ constexpr i32 kPanelOutputs = 32;
 constexpr i32 kTilePositions = 64;
 constexpr i32 kSplitPositions = 1024;
 constexpr i32 kMaxHeadDim = 256;
+constexpr i32 kHeadDimUnit = 16;  // a head_dim is a multiple of it
+constexpr i32 kMinBlockSize = 8;
 
 constexpr i32 kCacheLineBytes = 64;
 

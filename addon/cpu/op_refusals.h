@@ -14,8 +14,9 @@ inline Status out_of_memory(const char* op, size_t bytes) {
 }
 
 inline bool is_cache_supported(const KvCacheView& cache) {
-  return cache.head_dim > 0 && cache.head_dim % 16 == 0 && cache.head_dim <= kMaxHeadDim &&
-         cache.block_size >= 8 && (cache.block_size & (cache.block_size - 1)) == 0;
+  return cache.head_dim > 0 && cache.head_dim % kHeadDimUnit == 0 &&
+         cache.head_dim <= kMaxHeadDim && cache.block_size >= kMinBlockSize &&
+         (cache.block_size & (cache.block_size - 1)) == 0;
 }
 
 inline Status unsupported_cache(const char* op, const KvCacheView& cache) {

@@ -13,6 +13,8 @@ import { parseArgs } from 'node:util';
 import { Device } from '../../dist/device/index.js';
 import { DeviceExecutor, EngineCore } from '../../dist/engine/index.js';
 import { loadModel } from '../../dist/model/index.js';
+import { median } from '../machine.mjs';
+import { greedySampling } from '../sampling.mjs';
 
 const blockSize = 16;
 const numRounds = 3;
@@ -62,7 +64,7 @@ async function runOnce(core, { numPrompts, promptLen, outputLen }, vocabSize, ro
         id: nextId++,
         promptTokens: makePrompt(promptLen, vocabSize, round * numPrompts + i),
         maxTokens: outputLen,
-        sampling: greedy,
+        sampling: greedySampling,
         stopTokenIds: [],
         ignoreEos: true,
         cache: 'off',
@@ -73,22 +75,8 @@ async function runOnce(core, { numPrompts, promptLen, outputLen }, vocabSize, ro
   return { seconds, tokenTimesMs };
 }
 
-const greedy = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  seed: 1n,
-};
 const listeners = { current: () => {} };
 let nextId = 1;
-
-function median(values) {
-  return values.toSorted((a, b) => a - b)[values.length >> 1];
-}
 
 /** Time between the steps of the decode phase: the last half of the outputs, when no prompt runs. */
 function decodeStepMs({ tokenTimesMs }, { numPrompts, outputLen }) {

@@ -2,7 +2,7 @@
 
 import { frame, grid, hues, ink, text } from '../svg-chart.mjs';
 
-const [width, left, rowHeight] = [760, 150, 24];
+const [width, left, right, rowHeight] = [760, 150, 28, 24];
 const requestsPid = 2;
 const fills = { queued: `${ink}33`, preempted: `${ink}33`, prefill: hues[0], decode: hues[1] };
 
@@ -82,7 +82,7 @@ function drawSteps({ steps, step }, y, toX) {
 /** The rows of one step as parts of a bar: one per sequence, as wide as its tokens. */
 function drawRows({ args, dur }, y) {
   const total = args.chunks.reduce((sum, { start, end }) => sum + end - start, 0);
-  const unit = (width - left - 16) / total;
+  const unit = (width - left - right) / total;
   let x = left;
   const parts = args.chunks.map((chunk) => {
     const numTokens = chunk.end - chunk.start;
@@ -124,7 +124,8 @@ export function drawTimeline(traceEvents, title) {
   const { startUs, endUs, step } = found;
   const toX = (us) =>
     left +
-    ((Math.min(Math.max(us, startUs), endUs) - startUs) * (width - left - 16)) / (endUs - startUs);
+    ((Math.min(Math.max(us, startUs), endUs) - startUs) * (width - left - right)) /
+      (endUs - startUs);
   const tracks = tracksOf(traceEvents, found);
   const top = 56;
   const bottom = top + (tracks.length + 1) * rowHeight;

@@ -99,12 +99,25 @@ function numberOption(flags: string, help: string, isValid: (value: number) => b
   });
 }
 
-/** What is wrong, and the cure: the error's own, or the page that has one for each code. */
+/**
+ * What is wrong, and the cure: the error's own, or the page that has one for each code. A refused argument says itself
+ * what was expected. Options are named as they are here.
+ */
 function sentenceOf(error: unknown): string {
   if (!(error instanceof EngineError))
     return error instanceof Error ? error.message : String(error);
-  const cure = error.hint ?? `docs/errors.md says what to do about ${error.code}`;
-  return `${error.message} (${error.code}). ${cure}`;
+  const { message, code, hint } = error;
+  const page =
+    code === 'ERR_INVALID_ARGUMENT' ? '' : `docs/errors.md says what to do about ${code}`;
+  return asFlags(`${message} (${code}). ${hint ?? page}`.trim());
+}
+
+/** `kvCacheBytes` of a program is `--kv-cache-bytes` on a command line, and `backend: 'cpu'` is `--backend cpu`. */
+function asFlags(text: string): string {
+  const dashed = (name: string) => name.replaceAll(/[A-Z]/g, (char) => `-${char.toLowerCase()}`);
+  return text
+    .replaceAll(/\b(contextLen|kvCacheBytes|kvDtype|maxTokens)\b/g, (name) => `--${dashed(name)}`)
+    .replaceAll(/\b(backend|dtype): '(\w+)'/g, '--$1 $2');
 }
 
 function packageVersion(): string {

@@ -18,18 +18,6 @@ export interface DeviceCounters {
   readonly buffersCollected: number;
 }
 
-/** Order of the numbers that deviceCounters fills in. Mirrors DeviceCounters in addon/counters.h. */
-const names = [
-  'stepsRun',
-  'tokensComputed',
-  'kvSlotsWritten',
-  'blocksCopied',
-  'logitRows',
-  'tokensSampled',
-  'bytesAllocated',
-  'buffersCollected',
-] as const satisfies readonly (keyof DeviceCounters)[];
-
 /**
  * Native objects that live in this process, in its Workers too. When every device was closed or is gone, all are 0 but
  * for buffers whose handles JavaScript has not collected; those hold no memory.
@@ -47,28 +35,22 @@ export interface LiveObjects {
   readonly bytes: number;
 }
 
-/** Order of the numbers that liveObjects fills in. Mirrors LiveObjects in addon/bind_device.cpp. */
-const liveNames = [
-  'devices',
-  'buffers',
-  'programs',
-  'jobs',
-  'mappedFiles',
-  'bytes',
-] as const satisfies readonly (keyof LiveObjects)[];
-
 /** Counts what lives now; a device that is being closed counts until its threads have ended. */
 export function countLiveObjects(native: NativeAddon): LiveObjects {
-  const values = new Float64Array(liveNames.length);
+  // Mirrors the order of LiveObjects in addon/bind_device.cpp.
+  const values = new Float64Array(6);
   native.liveObjects(values);
-  return Object.fromEntries(
-    liveNames.map((name, i) => [name, values[i]]),
-  ) as unknown as LiveObjects;
+  const [devices, buffers, programs, jobs, mappedFiles, bytes] = values;
+  return { devices, buffers, programs, jobs, mappedFiles, bytes };
 }
 
 /** Reads the totals; does not wait for queued work. */
 export function readDeviceCounters(context: DeviceContext): DeviceCounters {
-  const values = new Float64Array(names.length);
+  // Mirrors the order of DeviceCounters in addon/counters.h.
+  const values = new Float64Array(8);
   context.native.deviceCounters(context.handle, values);
-  return Object.fromEntries(names.map((name, i) => [name, values[i]])) as unknown as DeviceCounters;
+  const [stepsRun, tokensComputed, kvSlotsWritten, blocksCopied, ...rest] = values;
+  const [logitRows, tokensSampled, bytesAllocated, buffersCollected] = rest;
+  const work = { stepsRun, tokensComputed, kvSlotsWritten, blocksCopied, logitRows, tokensSampled };
+  return { ...work, bytesAllocated, buffersCollected };
 }

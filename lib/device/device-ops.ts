@@ -48,42 +48,52 @@ export class DeviceOps {
     this.#context = context;
   }
 
+  /** `out[i] = table[ids[i]]`, or a row of `vectors`: f32 `[n, hidden]`. Id out of range: `ERR_TOKEN_OUT_OF_RANGE`. */
   embed(o: WithTensors<plain.EmbedOperands>): Promise<void> {
     return this.#run(embedRecord(this.#operands(o)));
   }
 
+  /** `out = y / rms(y) * (weightOffset + weight)`, `[n, hidden]`; with `residual`, `residual += x` and `y = residual`. */
   rmsNorm(o: WithTensors<plain.RmsNormOperands>): Promise<void> {
     return this.#run(rmsNormRecord(this.#operands(o)));
   }
 
+  /** `out = x . weight^T + bias`: x `[n, inDim]`, out `[n, outDim]`; one f32 sum per output, in ascending order. */
   matmul(o: WithTensors<plain.MatmulOperands>): Promise<void> {
     return this.#run(matmulRecord(this.#operands(o)));
   }
 
+  /** Puts f32 keys and values `[n, numKvHeads * headDim]` into their slots of one layer; slot -1 writes nothing. */
   writeKv(o: WithTensors<kv.WriteKvOperands>): Promise<void> {
     return this.#run(writeKvRecord(this.#operands(o)));
   }
 
+  /** Gives keys and values of slots as f32 `[n, numKvHeads * headDim]`; slot -1 gives zeros. */
   readKv(o: WithTensors<kv.ReadKvOperands>): Promise<void> {
     return this.#run(readKvRecord(this.#operands(o)));
   }
 
+  /** Norms (where asked) and rotates q and k of fused rows, writes k and v into their slots, gives q. */
   ropeAndWriteKv(o: WithTensors<kv.RopeAndWriteKvOperands>): Promise<void> {
     return this.#run(ropeAndWriteKvRecord(this.#operands(o)));
   }
 
+  /** Causal attention of q `[n, numHeads * headDim]` over contexts that block tables name; prompts and single tokens alike. */
   pagedAttention(o: WithTensors<kv.PagedAttentionOperands>): Promise<void> {
     return this.#run(pagedAttentionRecord(this.#operands(o)));
   }
 
+  /** `out = silu(gate) * up` of rows `gate | up`: gateUp f32 `[n, 2 * dim]`, out `[n, dim]`. */
   siluMul(o: WithTensors<plain.GatedMulOperands>): Promise<void> {
     return this.#run(gatedMulRecord('siluMul', this.#operands(o)));
   }
 
+  /** `out = gelu(gate) * up`, GELU by its tanh formula: gateUp f32 `[n, 2 * dim]`, out `[n, dim]`. */
   geluMul(o: WithTensors<plain.GatedMulOperands>): Promise<void> {
     return this.#run(gatedMulRecord('geluMul', this.#operands(o)));
   }
 
+  /** `out[i] = x[rows[i]]`: `[n, dim]` of x's dtype. */
   gatherRows(o: WithTensors<plain.GatherRowsOperands>): Promise<void> {
     return this.#run(gatherRowsRecord(this.#operands(o)));
   }

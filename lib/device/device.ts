@@ -232,6 +232,7 @@ export class Device {
     return closed;
   }
 
+  /** `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -1,4 +1,4 @@
-export { Activation } from './activation.js';
+export { Activation, type ActivationRows } from './activation.js';
 export type { DeviceCounters, LiveObjects } from './counters.js';
 export { Device } from './device.js';
 export type { DeviceInfo } from './device-context.js';
@@ -25,12 +25,13 @@ export type {
   MatmulOperands,
   RmsNormOperands,
 } from './op-records.js';
+export type { Operand, OpTensor, Rows, StepField } from './op-tensor.js';
 export type { DeviceOptions, Isa } from './open-device.js';
 export { Program } from './program.js';
 export { Recorder } from './recorder.js';
 export type { SampleOperands } from './sample-op.js';
-export { maxTopLogprobs, type SamplingSlot } from './sampling-slot.js';
-export { StepBuffer } from './step-buffer.js';
+export { greedySlot, maxTopLogprobs, type SamplingSlot } from './sampling-slot.js';
+export { StepBuffer, type StepSequence } from './step-buffer.js';
 export type { ProgramLimits, RecordLimits, StepLimits } from './step-limits.js';
 export type { StepCounters, StepResult } from './step-result.js';
 export type { StepTensors } from './step-tensors.js';

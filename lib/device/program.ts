@@ -5,7 +5,13 @@ import type { NativeProgram } from './native.js';
 import { Recorder, type Recording } from './recorder.js';
 import { DeviceResource } from './resource.js';
 import { layoutStep, StepBuffer, type StepSections } from './step-buffer.js';
-import { checkLimits, type ProgramLimits, type RecordLimits, tableEntries } from './step-limits.js';
+import {
+  checkLimits,
+  fillLimits,
+  type ProgramLimits,
+  type RecordLimits,
+  tableEntries,
+} from './step-limits.js';
 import type { ResultShape } from './step-result.js';
 
 /**
@@ -70,11 +76,12 @@ export class Program extends DeviceResource<NativeProgram> {
  */
 export function recordProgram(
   context: DeviceContext,
-  limits: RecordLimits,
+  recordLimits: RecordLimits,
   kvCache: KvCache | undefined,
   define: (recorder: Recorder) => void,
 ): Program {
   context.assertOpen();
+  const limits = fillLimits(recordLimits);
   checkLimits(limits);
   if (kvCache !== undefined) context.assertOwns('kvCache', kvCache.context);
   const recorder = new Recorder(context, limits, kvCache);
@@ -85,7 +92,6 @@ export function recordProgram(
   const filled: ProgramLimits = {
     ...limits,
     vocabSize: kind === 'logits' ? activation.rowSize : 0,
-    numSamplingSlots: limits.numSamplingSlots ?? limits.maxSeqs,
     maxTableChanges: tableEntries(limits),
   };
   const sections = layoutStep(filled);

@@ -2,7 +2,7 @@ import { EngineError, InvalidArgumentError } from '../errors.js';
 import { Activation, type ActivationRows } from './activation.js';
 import { type ArenaPlan, type Lifetime, planArena } from './arena-plan.js';
 import type { DeviceContext } from './device-context.js';
-import type { DType } from './dtype.js';
+import type { DType, FloatDType } from './dtype.js';
 import type { KvCache } from './kv-cache.js';
 import { pagedAttentionRecord, ropeAndWriteKvRecord } from './kv-op-records.js';
 import {
@@ -15,12 +15,10 @@ import {
   rmsNormRecord,
 } from './op-records.js';
 import { checkDtype } from './op-tensor.js';
-import type { RecordLimits } from './step-limits.js';
+import type { RecorderLimits } from './step-limits.js';
 import { type StepTensors, stepTensors } from './step-tensors.js';
 import type { Tensor } from './tensor.js';
 import type { Weight } from './weight.js';
-
-type FloatDType = 'f32' | 'f16' | 'bf16';
 
 /** What a recording came to; `device.record()` makes a program of it. */
 export interface Recording {
@@ -48,7 +46,7 @@ export class Recorder {
   /** @internal */
   constructor(
     private readonly context: DeviceContext,
-    private readonly limits: RecordLimits,
+    private readonly limits: RecorderLimits,
     private readonly kvCache: KvCache | undefined,
   ) {
     this.step = stepTensors(limits);

@@ -37,6 +37,19 @@ export interface SamplingSlot {
   readonly tokenMask?: Int32Array;
 }
 
+/** The most likely token, nothing penalised or masked: what other slots are made of, `{ ...greedySlot, temperature: 1 }`. */
+export const greedySlot: SamplingSlot = Object.freeze({
+  temperature: 0,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  repetitionPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  numLogprobs: -1,
+  seed: 0n,
+});
+
 /** A slot as it crosses to the addon. */
 export interface NativeSamplingSlot extends SamplingSlot {
   readonly hasPenalties: boolean;

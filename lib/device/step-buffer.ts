@@ -55,6 +55,25 @@ export function layoutStep(limits: ProgramLimits): StepSections {
   };
 }
 
+/** One sequence of a step, for {@link StepBuffer.addSequence}. */
+export interface StepSequence {
+  /** Its row in the block tables, `[0, maxTableRows)`. */
+  readonly row: number;
+  /** Ids of the tokens that run in this step, at least one. */
+  readonly tokens: ArrayLike<number>;
+  /** Position of the first of them; default 0. */
+  readonly start?: number;
+  /** First position whose K/V is written: those below lie in blocks that others share; default 0. */
+  readonly writeStart?: number;
+  /** Entries of its table row from column `firstColumn` (default 0) on that the device does not have yet. */
+  readonly blocks?: ArrayLike<number>;
+  readonly firstColumn?: number;
+  /** A whole block to be copied before anything else of the step. */
+  readonly copy?: { readonly source: number; readonly destination: number };
+  /** Sampling slot that draws the token behind the last one; -1: its logits only; left out: neither. */
+  readonly slot?: number;
+}
+
 /**
  * One flat batch, in arrays allocated once and refilled for each step.
  *
@@ -62,7 +81,8 @@ export function layoutStep(limits: ProgramLimits): StepSections {
  * `queryStart[s + 1] - queryStart[s]` and `i = r - queryStart[s]`; rows from `queryStart[numSeqs]` on
  * are padding. Its slot follows from the block table; both are derived natively.
  * `submit()` has copied everything when it returns. Filled by `program.createStepBuffer()` with:
- * no tokens, all `tokenSources` -1, all `logitSlots` -1.
+ * no tokens, all `tokenSources` -1, all `logitSlots` -1. `clear` and `addSequence` fill it in words; an engine
+ * that keeps its own flat arrays writes here directly.
  */
 export class StepBuffer {
   /** @internal Everything below lies in here and crosses the boundary as one. */
@@ -110,6 +130,7 @@ export class StepBuffer {
     this.tableChanges = view(sections.tableChanges, limits.maxTableChanges * 3);
   }
 
+  /** Rows of the step, `[0, maxTokens]`. @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` when set outside of it */
   get numTokens(): number {
     return this.#head[header.numTokens];
   }
@@ -117,6 +138,7 @@ export class StepBuffer {
     this.#setCount(header.numTokens, 'numTokens', count, this.tokenIds.length);
   }
 
+  /** Sequences of the step, `[0, maxSeqs]`. @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` when set outside of it */
   get numSeqs(): number {
     return this.#head[header.numSeqs];
   }
@@ -124,6 +146,7 @@ export class StepBuffer {
     this.#setCount(header.numSeqs, 'numSeqs', count, this.tableRows.length);
   }
 
+  /** Rows whose logits are wanted, `[0, maxLogitRows]`. @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` when set outside of it */
   get numLogitRows(): number {
     return this.#head[header.numLogitRows];
   }
@@ -131,6 +154,7 @@ export class StepBuffer {
     this.#setCount(header.numLogitRows, 'numLogitRows', count, this.logitRows.length);
   }
 
+  /** Pairs in `copies`, `[0, maxCopies]`. @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` when set outside of it */
   get numCopies(): number {
     return this.#head[header.numCopies];
   }
@@ -138,6 +162,7 @@ export class StepBuffer {
     this.#setCount(header.numCopies, 'numCopies', count, this.copies.length / 2);
   }
 
+  /** Triples in `tableChanges`, `[0, maxTableChanges]`. @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` when set outside of it */
   get numTableChanges(): number {
     return this.#head[header.numTableChanges];
   }
@@ -159,6 +184,52 @@ export class StepBuffer {
   }
   set wantLogits(isWanted: boolean) {
     this.#head[header.wantLogits] = isWanted ? 1 : 0;
+  }
+
+  /** Empties the step: no sequence, copy or table change. What is wanted back stays. */
+  clear(): void {
+    this.#head.fill(0, 0, header.wantDigests);
+    this.queryStart[0] = 0;
+    this.tokenSources.fill(-1);
+  }
+
+  /**
+   * Adds a sequence behind those that the step has; a prompt, a piece of one, or one drawn token.
+   *
+   * @returns the index of its logit row in the step's result; -1 without `slot`
+   * @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` when the step has no room for it, the step being
+   *   unchanged; what is wrong with ids, rows and blocks is said by `submit`
+   */
+  addSequence(sequence: StepSequence): number {
+    const { row, tokens, start = 0, writeStart = 0, firstColumn = 0, copy, slot } = sequence;
+    const blocks = sequence.blocks ?? [];
+    const { numTokens, numSeqs, numLogitRows, numCopies, numTableChanges } = this;
+    checkInteger('tokens.length', tokens.length, 1, this.tokenIds.length - numTokens);
+    checkInteger('numSeqs', numSeqs + 1, 0, this.tableRows.length);
+    const maxBlocks = this.tableChanges.length / 3 - numTableChanges;
+    checkInteger('blocks.length', blocks.length, 0, maxBlocks);
+    if (copy !== undefined) checkInteger('numCopies', numCopies + 1, 0, this.copies.length / 2);
+    if (slot !== undefined)
+      checkInteger('numLogitRows', numLogitRows + 1, 0, this.logitRows.length);
+
+    this.tokenIds.set(tokens, numTokens);
+    this.numTokens = numTokens + tokens.length;
+    this.tableRows[numSeqs] = row;
+    this.queryStart[numSeqs + 1] = this.numTokens;
+    this.contextLens[numSeqs] = start + tokens.length;
+    this.writeStarts[numSeqs] = Math.max(start, writeStart);
+    this.adapterIds[numSeqs] = 0;
+    this.numSeqs = numSeqs + 1;
+    for (let i = 0; i < blocks.length; i++) {
+      this.tableChanges.set([row, firstColumn + i, blocks[i]], 3 * this.numTableChanges++);
+    }
+    if (copy !== undefined) {
+      this.copies.set([copy.source, copy.destination], 2 * this.numCopies++);
+    }
+    if (slot === undefined) return -1;
+    this.logitRows[numLogitRows] = this.numTokens - 1;
+    this.logitSlots[numLogitRows] = slot;
+    return this.numLogitRows++;
   }
 
   #setCount(place: number, field: string, count: number, max: number): void {

@@ -13,12 +13,20 @@ export interface StepLimits {
   readonly maxCopies: number;
 }
 
-/** What `device.record()` takes. */
-export interface RecordLimits extends StepLimits {
+/** What `device.record()` takes; every count that is left out but `vocabSize` is `maxSeqs`. */
+export interface RecordLimits
+  extends Pick<StepLimits, 'maxTokens' | 'maxSeqs' | 'maxBlocksPerSeq'>,
+    Partial<Pick<StepLimits, 'maxLogitRows' | 'maxTableRows' | 'maxCopies'>> {
   /** Checked against the logits where given. */
   readonly vocabSize?: number;
-  /** Sampling slots that live on the device; `maxSeqs` when left out. */
+  /** Sampling slots that live on the device. */
   readonly numSamplingSlots?: number;
+}
+
+/** Limits as the recorder needs them. */
+export interface RecorderLimits extends StepLimits {
+  readonly vocabSize?: number;
+  readonly numSamplingSlots: number;
 }
 
 /** Limits of a recorded program, everything filled in. */
@@ -30,8 +38,20 @@ export interface ProgramLimits extends StepLimits {
   readonly maxTableChanges: number;
 }
 
+/** Puts `maxSeqs` in the place of the counts that were left out. */
+export function fillLimits(limits: RecordLimits): RecorderLimits {
+  const { maxSeqs } = limits;
+  return {
+    ...limits,
+    maxLogitRows: limits.maxLogitRows ?? maxSeqs,
+    maxTableRows: limits.maxTableRows ?? maxSeqs,
+    maxCopies: limits.maxCopies ?? maxSeqs,
+    numSamplingSlots: limits.numSamplingSlots ?? maxSeqs,
+  };
+}
+
 /** Refuses limits that are no counts or need more memory than 32-bit indices reach. */
-export function checkLimits(limits: RecordLimits): void {
+export function checkLimits(limits: RecorderLimits): void {
   checkInteger('maxTokens', limits.maxTokens, 1, 2 ** 24);
   checkInteger('maxSeqs', limits.maxSeqs, 1, 2 ** 20);
   checkInteger('maxLogitRows', limits.maxLogitRows, 0, 2 ** 24);
@@ -39,8 +59,7 @@ export function checkLimits(limits: RecordLimits): void {
   checkInteger('maxBlocksPerSeq', limits.maxBlocksPerSeq, 0, 2 ** 24);
   checkInteger('maxTableRows * maxBlocksPerSeq', tableEntries(limits), 0, 2 ** 28);
   checkInteger('maxCopies', limits.maxCopies, 0, 2 ** 24);
-  const { numSamplingSlots = 1 } = limits;
-  checkInteger('numSamplingSlots', numSamplingSlots, 0, 2 ** 20);
+  checkInteger('numSamplingSlots', limits.numSamplingSlots, 0, 2 ** 20);
 }
 
 /** Entries of all block tables. */

@@ -1,8 +1,12 @@
 import type { Sequence } from './sequence.js';
 import { numCommonTokens } from './token-list.js';
+import { saltOf } from './validation.js';
+
+/** Part of a block that is worth waiting for: less is computed at once, where waiting costs a step. */
+const leastFraction = 0.5;
 
 /**
- * Finds the running sequence that will still compute a block which a waiting one needs too, so that
+ * Finds the running sequence that will still compute a block, or half of one, which a waiting one needs too, so that
  * waiting for it saves computing the block twice.
  *
  * A sequence computes a common token for both when it has yet to run it. The token can be hit once
@@ -19,12 +23,13 @@ export function findProducer(
   running: Iterable<Sequence>,
   blockSize: number,
 ): Sequence['waitsFor'] {
-  let mostTokens = numCached;
+  let mostTokens = 0;
   let best: Sequence['waitsFor'];
   for (const producer of running) {
     if (!canProduceFor(producer, waiting)) continue;
-    const numCommon = numHittable(producer, waiting);
-    if (numCommon <= mostTokens) continue;
+    const numCommon = numWorthwhile(numHittable(producer, waiting), blockSize);
+    const isWorthAStep = numCommon - numCached >= leastFraction * blockSize;
+    if (!isWorthAStep || numCommon <= mostTokens) continue;
     const blockEnd = Math.ceil(numCommon / blockSize) * blockSize;
     const isTail = blockEnd > producer.numTokens;
     const waitsFor = { producer, until: isTail ? producer.numTokens : blockEnd, isTail };
@@ -50,7 +55,7 @@ function canProduceFor(producer: Sequence, waiting: Sequence): boolean {
     producer.state === 'running' &&
     !producer.isDecoding &&
     options.maxKeepTokens > 0 &&
-    saltOf(producer) === saltOf(waiting)
+    saltOf(options.extraKeys) === saltOf(waiting.request.options.extraKeys)
   );
 }
 
@@ -60,6 +65,8 @@ function numHittable(producer: Sequence, waiting: Sequence): number {
   return Math.min(numCommon, waiting.numTokens - 1, producer.request.options.maxKeepTokens);
 }
 
-function saltOf(sequence: Sequence): string | undefined {
-  return sequence.request.options.extraKeys?.find(([kind]) => kind === 'salt')?.[1];
+/** Leaves the last block away when too little of it is common: its copy is not worth a step. */
+function numWorthwhile(numCommon: number, blockSize: number): number {
+  const numInLast = numCommon % blockSize;
+  return numInLast < leastFraction * blockSize ? numCommon - numInLast : numCommon;
 }

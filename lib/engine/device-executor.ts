@@ -2,6 +2,7 @@ import type { Device, KvCache, Program, StepBuffer } from '../device/index.js';
 import type { Model } from '../model/index.js';
 import type { Executor, ExecutorLimits, SlotParams, StepBatch, StepOutcome } from './executor.js';
 
+/** What a device executor runs, and how large its steps are. */
 export interface DeviceExecutorOptions {
   readonly device: Device;
   readonly model: Model;

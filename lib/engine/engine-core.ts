@@ -24,15 +24,15 @@ import { Outbox } from './outbox.js';
 import { PrefixHandles } from './prefix-handles.js';
 import { SaltQuotas } from './salt-quota.js';
 import { Scheduler } from './scheduler.js';
-import type { RequestOptions, Sequence } from './sequence.js';
+import type { Sequence } from './sequence.js';
 import { StepLoop } from './step-loop.js';
 import { TraceRecorder } from './trace.js';
 import type { ChromeTrace } from './trace-ring.js';
 import {
+  checkFork,
   checkInteger,
   checkPositive,
   checkRequest,
-  checkSampling,
   extraKeysOf,
   saltOf,
 } from './validation.js';
@@ -184,6 +184,7 @@ export class EngineCore {
     return this.#cache.explain(tokens, { extraKeys: extraKeysOf(salt) });
   }
 
+  /** Requests, steps and cache as they are now. */
   stats(): EngineStats {
     this.#handles.expire();
     this.#cache.expire();
@@ -284,30 +285,19 @@ export class EngineCore {
     throw new InvalidArgumentError('id', id, 'an id that no open request has');
   }
 
-  #fork({ id, from, sample = 0, ...changes }: ForkMessage): void {
+  #fork(message: ForkMessage): void {
+    const { id, from, sample = 0 } = message;
     const parent = this.#findSequence(from, sample);
     if (parent === undefined) {
-      const message = `sample ${sample} of request ${from} is not open`;
-      throw new EngineError('ERR_REQUEST_NOT_FOUND', message);
+      const text = `sample ${sample} of request ${from} is not open`;
+      throw new EngineError('ERR_REQUEST_NOT_FOUND', text);
     }
     const { options } = parent.request;
     this.#admission.check(saltOf(options.extraKeys));
-    const maxTokensLeft = options.maxTokens - parent.numOutputTokens;
-    const maxTokens = changes.maxTokens ?? maxTokensLeft;
-    checkInteger('maxTokens', maxTokens, 1, Number.MAX_SAFE_INTEGER);
-    const sampling = changes.sampling ?? options.sampling;
-    checkSampling(sampling, this.#options.model.vocabSize);
-    const forked: RequestOptions = {
-      ...options,
-      id,
-      promptTokens: parent.tokens.view().slice(),
-      maxTokens: Math.min(maxTokens, this.#options.model.contextLen - parent.numTokens),
-      minTokens: 0,
-      n: 1,
-      sampling,
-    };
-    this.#lifecycle.openFork(forked, parent);
-    this.#outbox.add({ type: 'forked', id, numOutputTokens: parent.numOutputTokens });
+    const sofar = { options, tokens: parent.tokens.view() };
+    const { numOutputTokens } = parent;
+    this.#lifecycle.openFork(checkFork(message, sofar, this.#requestLimits), parent);
+    this.#outbox.add({ type: 'forked', id, numOutputTokens });
   }
 
   #findSequence(id: number, sample: number): Sequence | undefined {

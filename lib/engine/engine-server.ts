@@ -79,7 +79,7 @@ class EngineServer {
     }
   }
 
-  /** Statistics cost a look at each block: they go along when a request ended, and now and then. */
+  /** Statistics are larger than most steps' events: they go along when a request ended, and now and then. */
   #sendStep(output: StepOutput): void {
     const isDue = performance.now() - this.#statsSentMs >= maxStatsAgeMs;
     const isEnd = output.events.some(({ type }) => type === 'finished' || type === 'failed');

@@ -6,6 +6,7 @@ import {
   InvalidArgumentError,
   OutOfBlocksError,
   PinBudgetError,
+  plainValue,
   QueueFullError,
   type QueueLimit,
 } from '../errors.js';
@@ -68,7 +69,7 @@ export function errorOf(failure: FailedEvent): EngineError {
 function detailsOf(error: EngineError): FailedEvent['details'] {
   if (error instanceof InvalidArgumentError) {
     const { field, value, limit } = error;
-    return { field, value: typeof value === 'number' ? value : String(value), limit };
+    return { field, value: plainValue(value), limit };
   }
   if (error instanceof QueueFullError) {
     const { numWaiting, maxQueue, retryAfterMs, limitedBy } = error;

@@ -1,7 +1,8 @@
+export type { FollowRequest, GrammarSpec, MaskSource, TokenMasks } from '../grammar/index.js';
 export { DeviceExecutor, type DeviceExecutorOptions } from './device-executor.js';
 export { EngineCore } from './engine-core.js';
 export type { EngineCoreOptions, EngineStats, PrefixTarget } from './engine-options.js';
-export type { EnginePort, PinTarget } from './engine-port.js';
+export type { Awaitable, EnginePort, PinTarget } from './engine-port.js';
 export { type ServedEngine, serveEngine } from './engine-server.js';
 export {
   type Executor,
@@ -28,6 +29,6 @@ export type {
   TokensEvent,
   Usage,
 } from './messages.js';
-export { RemoteEngine } from './remote-engine.js';
+export { RemoteEngine, type RemoteOpenOptions } from './remote-engine.js';
 export type { ChromeTrace, TraceEvent } from './trace-ring.js';
 export type { ModelLimits } from './validation.js';

@@ -1,5 +1,5 @@
 import { EngineError } from '../errors.js';
-import type { BlockTable, Pin, PrefixCache, PrefixMatch } from '../kv/index.js';
+import type { BlockTable, PrefixCache } from '../kv/index.js';
 import type { Backlog } from './backlog.js';
 import type { Executor, StepOutcome } from './executor.js';
 import { failureOf } from './failure.js';
@@ -7,6 +7,7 @@ import type { MaskDesk } from './mask-desk.js';
 import type { FinishedEvent } from './messages.js';
 import type { Outbox } from './outbox.js';
 import type { PrefixHandles } from './prefix-handles.js';
+import { type Kept, PrefixKeeper } from './prefix-keeper.js';
 import type { SaltQuotas } from './salt-quota.js';
 import { logprobsOf, slotParamsOf } from './sampling.js';
 import type { Scheduler } from './scheduler.js';
@@ -41,7 +42,7 @@ export class Lifecycle {
   readonly #cache: PrefixCache;
   readonly #scheduler: Scheduler;
   readonly #executor: Executor;
-  readonly #handles: PrefixHandles;
+  readonly #keeper: PrefixKeeper;
   readonly #outbox: Outbox;
   readonly #clock: () => number;
   readonly #trace: TraceRecorder | undefined;
@@ -55,7 +56,7 @@ export class Lifecycle {
     this.#cache = options.cache;
     this.#scheduler = options.scheduler;
     this.#executor = options.executor;
-    this.#handles = options.handles;
+    this.#keeper = new PrefixKeeper(options);
     this.#outbox = options.outbox;
     this.#clock = options.clock;
     this.#trace = options.trace;
@@ -85,7 +86,7 @@ export class Lifecycle {
   /** Ends requests whose time is over. */
   failOverdue(): void {
     const nowMs = this.#clock();
-    for (const request of [...this.requests.values()]) {
+    for (const request of this.requests.values()) {
       if (request.deadlineMs > nowMs) continue;
       const message = `request ${request.id} had not ended after ${request.options.timeoutMs} ms`;
       this.fail(request, new EngineError('ERR_TIMEOUT', message));
@@ -94,7 +95,8 @@ export class Lifecycle {
 
   /** Ends requests whose grammar does not compile, or leaves no token that could follow. */
   failBroken(): void {
-    for (const request of [...this.requests.values()]) {
+    for (const request of this.requests.values()) {
+      if (request.options.grammar === undefined) continue;
       const error = [...request.sequences].find(({ masks }) => masks?.error)?.masks?.error;
       if (error !== undefined) this.fail(request, error);
     }
@@ -160,7 +162,7 @@ export class Lifecycle {
     this.#fail(request, error, 'blocks');
   }
 
-  #fail(request: Request, error: unknown, keeps: 'blocks' | 'nothing'): void {
+  #fail(request: Request, error: unknown, keeps: Kept): void {
     const { code } = failureOf(request.id, error);
     for (const sequence of [...request.sequences]) {
       this.#trace?.ended(sequence, code);
@@ -261,7 +263,7 @@ export class Lifecycle {
 
   #end(sequence: Sequence, reason: FinishedEvent['reason'], stopTokenId?: number): void {
     this.#trace?.ended(sequence, reason);
-    const handle = reason === 'abort' ? undefined : this.#keepPrefix(sequence);
+    const handle = reason === 'abort' ? undefined : this.#keeper.keepPrefix(sequence);
     if (reason !== 'abort') this.#backlog.observe(sequence.numOutputTokens);
     this.#release(sequence);
     this.#emitFinished(sequence, reason, { stopTokenId, handle });
@@ -285,13 +287,8 @@ export class Lifecycle {
     });
   }
 
-  /**
-   * Gives a sequence's blocks back to the cache, and takes it from where it stands.
-   *
-   * @param keeps what of it stays cached: full blocks, or the tail of its computed tokens too
-   */
-  #release(sequence: Sequence, keeps: 'tail' | 'blocks' | 'nothing' = 'tail'): void {
-    const { retainMs, maxIdleMs, tag, keepPrefix } = sequence.request.options;
+  /** Gives a sequence's blocks back to the cache, and takes it from where it stands. */
+  #release(sequence: Sequence, keeps: Kept = 'tail'): void {
     sequence.request.sequences.delete(sequence);
     sequence.masks?.close();
     if (sequence.table === undefined) {
@@ -299,40 +296,6 @@ export class Lifecycle {
       sequence.state = 'ended';
       return;
     }
-    const table = this.#scheduler.stop(sequence, 'ended');
-    if (keeps !== 'tail') {
-      this.#cache.free(table, keeps === 'nothing' ? { keep: 'off' } : { maxIdleMs });
-      return;
-    }
-    const tail = { tokens: sequence.tokens.view(), numTokens: sequence.numComputed };
-    if (retainMs !== undefined && !keepPrefix) {
-      this.#cache.registerTail(table, tail.tokens, tail.numTokens);
-      this.#tryPin(table, tag, retainMs);
-    }
-    this.#cache.free(table, { tail, maxIdleMs });
-  }
-
-  /** Pins a finished sequence's blocks, or what the cache has of one that was preempted, and gives the handle asked for. */
-  #keepPrefix({ request, tokens, table, numComputed }: Sequence): number | undefined {
-    const { keepPrefix, extraKeys, tag, retainMs = Number.POSITIVE_INFINITY } = request.options;
-    if (!keepPrefix) return undefined;
-    if (table !== undefined) this.#cache.registerTail(table, tokens.view(), numComputed);
-    const kept = table ?? this.#cache.match(tokens.view(), { extraKeys });
-    return this.#handles.add({
-      tokens: tokens.view().slice(),
-      extraKeys,
-      pinId: this.#tryPin(kept, tag, retainMs)?.id,
-      expiresAtMs: this.#clock() + retainMs,
-    });
-  }
-
-  /** A pin past the budget is not made: the blocks stay cached like all others. */
-  #tryPin(kept: BlockTable | PrefixMatch, tag: string | undefined, ttlMs: number): Pin | undefined {
-    try {
-      return this.#cache.pin(kept, Number.isFinite(ttlMs) ? { tag, ttlMs } : { tag });
-    } catch (error) {
-      if (error instanceof EngineError && error.code === 'ERR_PIN_BUDGET') return undefined;
-      throw error;
-    }
+    this.#keeper.giveBack(sequence, this.#scheduler.stop(sequence, 'ended'), keeps);
   }
 }

@@ -160,7 +160,7 @@ export interface FailedEvent {
   /** One sentence that says what to do, where there is one. */
   hint?: string;
   /** What the error carries beside its message; `errorOf` makes the typed error of it again. */
-  details?: Record<string, string | number>;
+  details?: Record<string, string | number | boolean | null | undefined>;
 }
 
 /** A fork was split off; its first event, after those of the tokens that it shares. */

@@ -48,6 +48,11 @@ export class StepLoop {
   /** Oldest first. */
   readonly #inFlight: StepInFlight[] = [];
   #isScheduled = false;
+  /**
+   * A step failed, and the one behind it may be refused for that. A step planned now could need a token of the
+   * refused one and be refused in turn, and so on for ever: no step is planned until that one is over.
+   */
+  #awaitsRefusal = false;
   readonly #idleListeners: Array<() => void> = [];
   numSteps = 0;
   /** Steps that were submitted while another one was in flight. */
@@ -126,6 +131,7 @@ export class StepLoop {
   #mayPlan(): boolean {
     const { maxInFlight, scheduler } = this.#options;
     if (this.#inFlight.length === 0) return true;
+    if (this.#awaitsRefusal) return false;
     return this.#inFlight.length < maxInFlight && canPlanAhead(scheduler.running);
   }
 
@@ -184,8 +190,12 @@ export class StepLoop {
   #settle(step: StepInFlight, settled: StepInFlight['settled']): void {
     step.settled = settled;
     while (this.#inFlight[0]?.settled !== undefined) {
-      const { plan, work, settled } = this.#inFlight.shift() as StepInFlight;
+      const done = this.#inFlight.shift() as StepInFlight;
+      const { plan, work, settled } = done;
       if (settled === undefined) continue;
+      // An error's stack holds on to the step that it comes from: a run of failures would be one chain.
+      done.settled = undefined;
+      this.#awaitsRefusal = 'error' in settled && this.#inFlight.length > 0;
       if ('outcome' in settled) this.#complete(plan, work, settled.outcome);
       else this.#fail(plan, settled.error);
       this.#options.outbox.deliver();

@@ -1,7 +1,7 @@
 import { EngineError, InvalidArgumentError } from '../errors.js';
 import type { ExtraKeys } from '../kv/index.js';
 import { maxTopLogprobs } from './executor.js';
-import type { CachePolicy, SamplingParams, SubmitMessage } from './messages.js';
+import type { CachePolicy, ForkMessage, SamplingParams, SubmitMessage } from './messages.js';
 import type { PrefixHandle } from './prefix-handles.js';
 import type { RequestOptions } from './sequence.js';
 
@@ -80,8 +80,31 @@ function checkGrammar({ grammar }: SubmitMessage, numStopTokens: number, isKnown
   throw new InvalidArgumentError('grammar', grammar.kind, limit);
 }
 
-/** The part of {@link checkRequest} that a fork may change. */
-export function checkSampling(sampling: SamplingParams, vocabSize: number): void {
+/**
+ * Checks a fork and makes it the request that goes on from its parent's tokens; changes nothing.
+ *
+ * @param parent what the parent was asked, and its tokens so far
+ * @throws {EngineError} `ERR_POOL_TOO_SMALL`, or `ERR_INVALID_ARGUMENT` naming field, value and limit
+ */
+export function checkFork(
+  message: ForkMessage,
+  parent: { readonly options: RequestOptions; readonly tokens: Int32Array },
+  limits: RequestLimits,
+): RequestOptions {
+  const { options, tokens } = parent;
+  const { model } = limits;
+  const numOutputTokens = tokens.length - options.promptTokens.length;
+  const { maxTokens: maxNewTokens = options.maxTokens - numOutputTokens } = message;
+  checkInteger('maxTokens', maxNewTokens, 1, Number.MAX_SAFE_INTEGER);
+  const maxTokens = Math.min(maxNewTokens, model.contextLen - tokens.length);
+  checkPool(tokens.length, maxTokens, limits);
+  const { sampling = options.sampling } = message;
+  checkSampling(sampling, model.vocabSize);
+  const promptTokens = tokens.slice();
+  return { ...options, id: message.id, promptTokens, maxTokens, minTokens: 0, n: 1, sampling };
+}
+
+function checkSampling(sampling: SamplingParams, vocabSize: number): void {
   const { temperature, topK, topP, minP, repetitionPenalty, logitBias, logprobs } = sampling;
   checkNumber('temperature', temperature, 'a finite number >= 0', (value) => value >= 0);
   checkInteger('topK', topK, 0, 2 ** 31 - 1);
@@ -126,7 +149,7 @@ export function extraKeysOf(salt: string | undefined): ExtraKeys | null {
 
 /** The other way round: what tells organisations apart. */
 export function saltOf(extraKeys: ExtraKeys | null): string | undefined {
-  return extraKeys?.[0]?.[1];
+  return extraKeys?.find(([kind]) => kind === 'salt')?.[1];
 }
 
 function checkNumber(

@@ -2,34 +2,37 @@ import type { BlockAllocator, BlockTable } from '../kv/index.js';
 import type { Sequence } from './sequence.js';
 import { compareOrder } from './waiting-queue.js';
 
+/** Levels of priority by which a sequence may stand further back in line and still be spared for what it would lose. */
+const maxLevelsSpared = 0.5;
+
 /**
- * Chooses the running sequence to preempt: of the lowest priority, the one that loses least computed
- * work, which is what lies in blocks that only it holds. A sequence without such a block would free
- * nothing and is passed over.
+ * Chooses the running sequence to preempt: of those that stand last in line, within half a level of priority, the
+ * one that loses least computed work, which is what lies in blocks that only it holds. A sequence without such a
+ * block would free nothing and is passed over.
  *
- * @param needy the sequence that needs a block; it is chosen itself when no other of its priority
- *   or a lower one loses less
+ * The line is the one that waiting sequences stand in: whoever was admitted since it had waited for long is not
+ * preempted for those that it was admitted before, which would go on for ever.
+ *
+ * @param needy the sequence that needs a block; it is chosen itself when it is the one
  */
 export function findVictim(
   running: readonly Sequence[],
   needy: Sequence,
   allocator: BlockAllocator,
 ): Sequence {
-  let victim = needy;
-  let leastTokens = numTokensLost(needy, allocator) ?? Number.POSITIVE_INFINITY;
-  for (const candidate of running) {
-    const numLost = numTokensLost(candidate, allocator);
-    if (candidate === needy || numLost === undefined) continue;
-    const isLower = candidate.request.options.priority - victim.request.options.priority;
-    const isBetter =
-      isLower === 0
-        ? numLost < leastTokens || (numLost === leastTokens && compareOrder(candidate, victim) > 0)
-        : isLower < 0;
-    if (!isBetter) continue;
-    victim = candidate;
-    leastTokens = numLost;
-  }
-  return victim;
+  const leastFirst = running
+    .map((sequence) => ({ sequence, numLost: numTokensLost(sequence, allocator) }))
+    .filter((candidate): candidate is Candidate => candidate.numLost !== undefined)
+    .sort((a, b) => a.numLost - b.numLost || compareOrder(b.sequence, a.sequence));
+  const lastRank = Math.max(...leastFirst.map(({ sequence }) => sequence.request.rank));
+  const isLast = ({ sequence }: Candidate) => lastRank - sequence.request.rank <= maxLevelsSpared;
+  return leastFirst.find(isLast)?.sequence ?? needy;
+}
+
+interface Candidate {
+  readonly sequence: Sequence;
+  /** Computed tokens. */
+  readonly numLost: number;
 }
 
 /** Computed tokens in blocks that only this sequence holds; `undefined` when it holds none alone. */

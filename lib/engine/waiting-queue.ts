@@ -34,16 +34,16 @@ export class WaitingQueue {
 }
 
 /**
- * Where a request stands in line; lower goes first.
+ * Where a request stands in line, in levels of priority; lower goes first.
  *
  * Its effective priority at time `t` is `priority + (t - submitMs) / ageingMs`: each `ageingMs` that it is old lifts it by one.
- * All rise equally fast, so that the order of two requests never changes, and one number says it for good: the
- * time at which a request of priority 0 would have had to come to stand where this one does.
+ * All rise equally fast, so that the difference of two requests never changes, and one number says it for good: less the
+ * effective priority that it had when the clock stood at 0.
  *
  * @param ageingMs Infinity: priority alone counts
  */
 export function rankOf(priority: number, submitMs: number, ageingMs: number): number {
-  return ageingMs === Number.POSITIVE_INFINITY ? -priority : submitMs - priority * ageingMs;
+  return submitMs / ageingMs - priority;
 }
 
 /** Negative when `a` is served before `b`; among equals, first come, first served. */

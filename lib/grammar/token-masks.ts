@@ -32,11 +32,16 @@ export interface TokenMasks {
   accept(token: number): void;
   /** The masks of another sample that has drawn the same tokens. */
   fork(): TokenMasks;
+  /** Stops following the sample; no mask comes any more. */
   close(): void;
 }
 
 /** Gives masks beside the engine, so that no thread waits for one. */
 export interface MaskSource {
-  /** @param onChange called when a mask, or an error, has come; never from inside a call */
+  /**
+   * Starts to follow a sample.
+   *
+   * @param onChange called when a mask, or an error, has come; never from inside a call
+   */
   follow(request: FollowRequest, onChange: () => void): TokenMasks;
 }

@@ -1,16 +1,19 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { EngineError } from '../errors.js';
 import type { CachedRepo } from './cache-layout.js';
 import { sizeOf } from './cache-layout.js';
 import type { HubClient, HubFile } from './hub-client.js';
+import { leavePartialBlob, placeBlob, takePartialBlob } from './partial-blob.js';
 
 /** Broken connections in a row without a byte between them, before giving up. */
 const maxFruitlessTries = 3;
 const firstDelayMs = 100;
+/** Between two looks at what another download brings; half of it by chance, so that two do not keep in step. */
+const lookMs = 300;
 
 /** Where a blob comes from and goes to. */
 export interface BlobDownload {
@@ -25,21 +28,34 @@ export interface BlobDownload {
 
 /**
  * Brings one file into the cache: continues what an earlier call left, goes on after a broken connection, and puts
- * the blob in its place only when size and hash are what the hub's listing says.
+ * the blob in its place only when size and hash are what the hub's listing says. While another download brings the
+ * same blob, in this process or another, it waits for that one.
  *
  * @throws {EngineError} `ERR_HUB_CORRUPT`, after which the next call starts the file anew; `ERR_HUB_UNREACHABLE`
  */
 export async function downloadBlob(download: BlobDownload): Promise<void> {
-  const path = download.repo.blobPath(download.file);
-  const incomplete = `${path}.incomplete`;
+  const { repo, file, signal, onBytes } = download;
+  const path = repo.blobPath(file);
   await mkdir(dirname(path), { recursive: true });
+  while (!(await repo.hasBlob(file))) {
+    const partial = await takePartialBlob(path);
+    if (partial === undefined) await pause(lookMs * (0.5 + Math.random() / 2), signal);
+    else if (await repo.hasBlob(file)) await rm(partial, { force: true });
+    else await bring(download, partial, path);
+  }
+  onBytes(file.size);
+}
+
+async function bring(download: BlobDownload, partial: string, path: string): Promise<void> {
   try {
-    await fetchAll(download, incomplete);
+    await fetchAll(download, partial);
   } catch (error) {
-    if (error instanceof EngineError && error.code === 'ERR_HUB_CORRUPT') await rm(incomplete);
+    const isCorrupt = error instanceof EngineError && error.code === 'ERR_HUB_CORRUPT';
+    if (isCorrupt) await rm(partial, { force: true });
+    else await leavePartialBlob(partial, path);
     throw error;
   }
-  await rename(incomplete, path);
+  await placeBlob(partial, path);
 }
 
 async function fetchAll(download: BlobDownload, path: string): Promise<void> {
@@ -53,9 +69,14 @@ async function fetchAll(download: BlobDownload, path: string): Promise<void> {
       if (!(error instanceof EngineError) || error.code !== 'ERR_HUB_UNREACHABLE') throw error;
       numTries = ((await sizeOf(path)) ?? 0) > before ? 0 : numTries + 1;
       if (numTries === maxFruitlessTries) throw error;
-      await setTimeout(firstDelayMs * 2 ** numTries);
+      await pause(firstDelayMs * 2 ** numTries, download.signal);
     }
   }
+}
+
+/** @throws the signal's reason when it is aborted meanwhile */
+async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  await setTimeout(ms, undefined, { signal }).catch(() => signal?.throwIfAborted());
 }
 
 /**
@@ -68,7 +89,7 @@ async function fetchRest(download: BlobDownload, path: string, start: number): P
   if (start > file.size) throw corrupt(file, `has ${start} bytes in the cache`);
   let hash = contentHash(file);
   if (start > 0) await hashFile(hash, path);
-  const handle = await open(path, 'a');
+  const handle = await open(path, 'r+');
   try {
     const isWhole = start === file.size && start > 0;
     const response = isWhole ? undefined : await client.openFile(commit, file.path, start);
@@ -83,6 +104,8 @@ async function fetchRest(download: BlobDownload, path: string, start: number): P
   } finally {
     await handle.close();
   }
+  const size = await sizeOf(path);
+  if (size !== undefined && size !== file.size) throw corrupt(file, `has ${size} bytes on disk`);
   const found = hash.digest('hex');
   if (found !== file.oid) throw corrupt(file, `has the hash ${found}`);
 }
@@ -101,16 +124,25 @@ async function append(
       throw client.unreachable(error);
     });
     if (!next || next.done) break;
+    const position = numBytes;
     numBytes += next.value.byteLength;
     if (numBytes > file.size) throw corrupt(file, `has more than ${file.size} bytes`);
     hash.update(next.value);
-    await handle.write(next.value);
+    await writeAt(handle, next.value, position);
     onBytes(numBytes);
   }
   if (numBytes < file.size) {
     throw client.unreachable(
       new Error(`${file.path} ended after ${numBytes} of ${file.size} bytes`),
     );
+  }
+}
+
+/** A full disk may take a part of the bytes before it refuses the rest. */
+async function writeAt(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.byteLength; ) {
+    const length = bytes.byteLength - done;
+    done += (await handle.write(bytes, done, length, position + done)).bytesWritten;
   }
 }
 

@@ -1,13 +1,14 @@
-import { copyFile, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { copyFile, mkdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import type { HubFile } from './hub-client.js';
-import type { HubSource } from './hub-source.js';
+import { type HubSource, isCommit } from './hub-source.js';
 
 /**
  * One repository in the cache that all Hugging Face tools share:
  *
  *     models--owner--name/
- *       blobs/<oid>                     what was downloaded, once each; `<oid>.incomplete` is on its way
+ *       blobs/<oid>                     what was downloaded, once each; `<oid>.….incomplete` is on its way
  *       refs/<revision>                 the commit that a branch or tag stood for
  *       snapshots/<commit>/<file>       links into blobs
  *
@@ -34,9 +35,9 @@ export class CachedRepo {
 
   /** The commit that a revision stood for when it was last asked; a commit stands for itself. */
   async findCommit(revision: string): Promise<string | undefined> {
-    if (/^[0-9a-f]{40}$/.test(revision)) return revision;
+    if (isCommit(revision)) return revision;
     const text = await readFile(join(this.folder, 'refs', revision), 'utf8').catch(() => '');
-    return /^[0-9a-f]{40}$/.test(text.trim()) ? text.trim() : undefined;
+    return isCommit(text.trim()) ? text.trim() : undefined;
   }
 
   async writeRef(revision: string, commit: string): Promise<void> {
@@ -46,17 +47,15 @@ export class CachedRepo {
     await writeFile(path, commit);
   }
 
-  /** Shows a blob under its name in a snapshot; a copy where links are not allowed. */
+  /** Shows a blob under its name in a snapshot, at once and whole; a copy where links are not allowed. */
   async link(file: HubFile, commit: string): Promise<void> {
     const path = join(this.snapshotFolder(commit), file.path);
     if ((await sizeOf(path)) === file.size) return;
     await mkdir(dirname(path), { recursive: true });
     const blob = this.blobPath(file);
-    try {
-      await symlink(relative(dirname(path), blob), path);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') await copyFile(blob, path);
-    }
+    const fresh = `${path}.${randomUUID()}`;
+    await symlink(relative(dirname(path), blob), fresh).catch(() => copyFile(blob, fresh));
+    await rename(fresh, path);
   }
 }
 

@@ -5,7 +5,7 @@ import { downloadBlob } from './blob-download.js';
 import { CachedRepo, sizeOf } from './cache-layout.js';
 import { HubClient, type HubFile } from './hub-client.js';
 import { type HubEnvironment, readHubEnvironment } from './hub-environment.js';
-import type { HubSource } from './hub-source.js';
+import { type HubSource, isCommit } from './hub-source.js';
 import { indexFileName, shardNames, singleFileName, textFileNames } from './needed-files.js';
 
 /** How far a download is. */
@@ -38,7 +38,8 @@ const reportBytes = 2 ** 20;
  *
  * @returns the snapshot's folder
  * @throws {EngineError} `ERR_HUB_UNREACHABLE`, `ERR_HUB_OFFLINE`, `ERR_HUB_ACCESS`, `ERR_HUB_NOT_FOUND`,
- *   `ERR_HUB_REVISION_NOT_FOUND`, `ERR_HUB_CORRUPT`, `ERR_HUB_FAILED`, `ERR_CHECKPOINT_NOT_FOUND`
+ *   `ERR_HUB_REVISION_NOT_FOUND`, `ERR_HUB_CORRUPT`, `ERR_HUB_FAILED`, `ERR_HUB_CACHE`, `ERR_CHECKPOINT_NOT_FOUND`;
+ *   `ERR_INVALID_ARGUMENT` when `HF_ENDPOINT` is no URL
  */
 export async function downloadModel(
   source: HubSource,
@@ -47,8 +48,7 @@ export async function downloadModel(
   const environment = await readHubEnvironment();
   const repo = new CachedRepo(environment.cacheFolder, source);
   const cached = await findWhole(repo, source);
-  const isCommit = /^[0-9a-f]{40}$/.test(source.revision);
-  if (cached !== undefined && (environment.isOffline || isCommit)) return cached;
+  if (cached !== undefined && (environment.isOffline || isCommit(source.revision))) return cached;
   if (environment.isOffline) throw offline(source, environment);
   const client = new HubClient(environment, source, options.signal);
   let commit: string;
@@ -59,8 +59,12 @@ export async function downloadModel(
     if (isUnreachable && cached !== undefined) return cached;
     throw error;
   }
-  await new SnapshotDownload(client, repo, commit, options).run(source);
-  await repo.writeRef(source.revision, commit);
+  try {
+    await new SnapshotDownload(client, repo, commit, options).run(source);
+    await repo.writeRef(source.revision, commit);
+  } catch (error) {
+    throw isFileError(error) ? notWritten(environment, error) : error;
+  }
   return repo.snapshotFolder(commit);
 }
 
@@ -151,4 +155,16 @@ function offline({ repo, revision }: HubSource, { cacheFolder }: HubEnvironment)
     `${repo} at ${revision} is not whole in ${cacheFolder}, and HF_HUB_OFFLINE is set`,
     { hint: 'Unset HF_HUB_OFFLINE once, or point HF_HOME to a cache that has the model.' },
   );
+}
+
+/** Such as a full disk, or a folder that may not be written. */
+function isFileError(error: unknown): error is NodeJS.ErrnoException {
+  return typeof error === 'object' && error !== null && 'syscall' in error;
+}
+
+function notWritten({ cacheFolder }: HubEnvironment, cause: NodeJS.ErrnoException): EngineError {
+  return new EngineError('ERR_HUB_CACHE', `cannot write to ${cacheFolder}: ${cause.message}`, {
+    cause,
+    hint: 'Make room or permit writing there, or point HF_HOME to another folder, and call again.',
+  });
 }

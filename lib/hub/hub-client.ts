@@ -1,6 +1,7 @@
-import { EngineError } from '../errors.js';
+import type { ListFileEntry } from '@huggingface/hub';
+import { EngineError, InvalidArgumentError } from '../errors.js';
 import type { HubEnvironment } from './hub-environment.js';
-import type { HubSource } from './hub-source.js';
+import { type HubSource, isCommit } from './hub-source.js';
 
 /** A file of a repository at one commit. */
 export interface HubFile {
@@ -12,11 +13,16 @@ export interface HubFile {
 
 /** Asks one hub about one repository; every refusal and failure is a typed error. */
 export class HubClient {
+  /** @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` when `HF_ENDPOINT` is no URL */
   constructor(
     private readonly environment: HubEnvironment,
     private readonly source: HubSource,
     private readonly signal: AbortSignal | undefined,
-  ) {}
+  ) {
+    const { endpoint } = environment;
+    if (URL.canParse(endpoint) && /^https?:/.test(endpoint)) return;
+    throw new InvalidArgumentError('HF_ENDPOINT', endpoint, 'a URL such as https://huggingface.co');
+  }
 
   /** The commit that the revision stands for now. @throws {EngineError} `ERR_HUB_…` */
   async resolveCommit(): Promise<string> {
@@ -24,9 +30,12 @@ export class HubClient {
     const { repo, revision } = this.source;
     const { endpoint: hubUrl } = this.environment;
     const options = { name: repo, revision, hubUrl, fetch: this.fetch };
-    const { sha } = await modelInfo({ ...options, additionalFields: ['sha'] });
-    if (/^[0-9a-f]{40}$/.test(sha)) return sha;
-    throw this.#failed(`gives the commit ${JSON.stringify(sha)}`);
+    const { sha } = await this.#understand(() =>
+      modelInfo({ ...options, additionalFields: ['sha'] }),
+    );
+    const isOther = isCommit(revision) && sha !== revision;
+    if (isCommit(sha) && !isOther) return sha;
+    throw this.#failed(`gives the commit ${JSON.stringify(sha)} for ${JSON.stringify(revision)}`);
   }
 
   /** The files at a commit, those in folders left out. @throws {EngineError} `ERR_HUB_…` */
@@ -35,18 +44,33 @@ export class HubClient {
     const { repo } = this.source;
     const options = { repo, revision: commit, hubUrl: this.environment.endpoint };
     const files = new Map<string, HubFile>();
-    for await (const { type, path, size, lfs, oid = '' } of listFiles({
-      ...options,
-      fetch: this.fetch,
-    })) {
-      if (type !== 'file') continue;
-      const file = { path, size: lfs?.size ?? size, oid: lfs?.oid ?? oid };
-      if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(file.oid) || !Number.isSafeInteger(file.size)) {
-        throw this.#failed(`lists ${path} with the hash ${JSON.stringify(file.oid)}`);
+    await this.#understand(async () => {
+      for await (const entry of listFiles({ ...options, fetch: this.fetch })) {
+        if (entry.type === 'file') files.set(entry.path, this.#fileOf(entry));
       }
-      files.set(path, file);
-    }
+    });
     return files;
+  }
+
+  /** Hash and size of an entry become a path in the cache and a limit. */
+  #fileOf({ path, size, oid, lfs }: ListFileEntry): HubFile {
+    const file = { path, size: lfs?.size ?? size, oid: lfs?.oid ?? oid ?? '' };
+    if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(file.oid)) {
+      throw this.#failed(`lists ${path} with the hash ${JSON.stringify(file.oid)}`);
+    }
+    if (Number.isSafeInteger(file.size) && file.size >= 0) return file;
+    throw this.#failed(`lists ${path} with ${JSON.stringify(file.size)} bytes`);
+  }
+
+  /** What cannot be read is no hub's answer. */
+  async #understand<T>(read: () => Promise<T>): Promise<T> {
+    try {
+      return await read();
+    } catch (error) {
+      this.signal?.throwIfAborted();
+      if (error instanceof EngineError) throw error;
+      throw this.#failed(`gives an answer that no hub gives (${(error as Error).message})`);
+    }
   }
 
   /** The bytes of a file from `start` on; the server may give all of them instead (status 200). */
@@ -56,14 +80,19 @@ export class HubClient {
     return this.fetch(url, { headers: { 'accept-encoding': 'identity', ...range } });
   }
 
-  /** `fetch` with the token, which a redirect to another host does not see. */
+  /**
+   * `fetch` with the token, which only the hub's own origin sees: `fetch` takes it out of what it redirects elsewhere,
+   * and a page of the listing may say that the next one lies elsewhere.
+   */
   readonly fetch = async (
     url: Parameters<typeof fetch>[0],
     init: RequestInit = {},
   ): Promise<Response> => {
-    const { token } = this.environment;
+    const { token, endpoint } = this.environment;
     const headers = new Headers(init.headers);
-    if (token) headers.set('authorization', `Bearer ${token}`);
+    const target = url instanceof Request ? url.url : url;
+    if (token && new URL(target).origin === new URL(endpoint).origin)
+      headers.set('authorization', `Bearer ${token}`);
     let response: Response;
     try {
       response = await fetch(url, { ...init, headers, signal: this.signal });

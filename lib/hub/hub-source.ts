@@ -29,6 +29,9 @@ export function parseHubSource(text: string, revision?: string): HubSource | und
   throw new InvalidArgumentError('revision', chosen, 'a branch, a tag or a commit');
 }
 
+/** Whether a text is the whole name of a commit. */
+export const isCommit = (text: string): boolean => /^[0-9a-f]{40}$/.test(text);
+
 /** It becomes a part of a path and of a URL. */
 function isRevision(text: string): boolean {
   return /^[\w][\w./-]*$/.test(text) && !text.includes('..') && !text.endsWith('/');

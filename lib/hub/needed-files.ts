@@ -1,4 +1,3 @@
-import { basename } from 'node:path';
 import { EngineError } from '../errors.js';
 
 export const singleFileName = 'model.safetensors';
@@ -27,9 +26,11 @@ export function shardNames(indexJson: string, where: string): string[] {
   }
   const names = Object.values(index?.weight_map ?? {});
   const isPlain = (name: unknown): name is string =>
-    typeof name === 'string' && basename(name) === name && !/^\.|\\/.test(name);
+    typeof name === 'string' && /^[^./\\\p{Cc}][^/\\\p{Cc}]*\.safetensors$/u.test(name);
   if (names.length > 0 && names.every(isPlain)) return [...new Set(names)];
-  throw indexError(where, 'has no weight_map from tensors to files beside it');
+  const wrong = names.find((name) => !isPlain(name));
+  const found = names.length === 0 ? 'an empty weight_map' : `the shard ${JSON.stringify(wrong)}`;
+  throw indexError(where, `has ${found}; expected names of .safetensors files beside it`);
 }
 
 function indexError(where: string, found: string): EngineError {

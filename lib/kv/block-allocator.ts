@@ -6,6 +6,7 @@ const minBlockSize = 8;
 const maxBlockSize = 256;
 const maxBlocks = 2 ** 31 - 16;
 
+/** What `new BlockAllocator()` takes. */
 export interface BlockAllocatorOptions {
   /** Blocks of the pool, the null block 0 included; at least 2. */
   readonly numBlocks: number;
@@ -130,6 +131,11 @@ export class BlockAllocator {
     return this.refCounts[block];
   }
 
+  /**
+   * Checks that each block is held or in exactly one list; takes time with the size of the pool.
+   *
+   * @throws {AssertionError} when one is not
+   */
   checkInvariants(): void {
     this.lists.checkInvariants();
     assert.equal(this.refCounts[0], 0, 'references on the null block');

@@ -82,35 +82,24 @@ export function describeBlocks(
   return { numBlocks, blockSize, blocks, next: end < numBlocks ? end : undefined };
 }
 
-/** Blocks that more than one sequence holds, and slots without a token in blocks that hold some. */
-export function countSharedAndWasted(
-  { allocator, trie, pins, leases }: CacheParts,
-  users: Iterable<BlockUser>,
-): { sharedBlocks: number; wastedSlots: number } {
-  const { numBlocks, blockSize } = allocator;
-  const numCopies = new Map<number, number>();
-  for (const block of leases.heldSources()) numCopies.set(block, (numCopies.get(block) ?? 0) + 1);
+/** Counts the slots without a token in blocks that hold some. Takes time with the number of users, not of blocks. */
+export function countWastedSlots({ trie }: CacheParts, users: Iterable<BlockUser>): number {
+  const { store, nodeOfBlock } = trie;
+  const { blockSize } = store;
   const partlyFilled = new Map<number, number>();
   for (const { table, numTokens } of users) {
     const inLast = numTokens % blockSize;
     const last = table.blocks[Math.floor(numTokens / blockSize)];
     if (inLast > 0) partlyFilled.set(last, Math.max(inLast, partlyFilled.get(last) ?? 0));
   }
-  let sharedBlocks = 0;
-  for (let block = 1; block < numBlocks; block++) {
-    const numRefs = allocator.getRefCount(block);
-    const numTables = numRefs - pins.getPinCount(block) - (numCopies.get(block) ?? 0);
-    if (numRefs > 1 && numTables > 1) sharedBlocks++;
-    const node = trie.nodeOfBlock[block];
-    if (node === rootNode) continue;
-    const numTokens = trie.store.numTokens[node];
-    const isMore = numTokens > (partlyFilled.get(block) ?? 0);
-    if (isMore && (numTokens < blockSize || partlyFilled.has(block)))
-      partlyFilled.set(block, numTokens);
+  let wastedSlots = trie.numSlotsBehindTails;
+  for (const [block, numFilled] of partlyFilled) {
+    const isHittable = nodeOfBlock[block] !== rootNode;
+    const numHittable = isHittable ? store.numTokens[nodeOfBlock[block]] : 0;
+    wastedSlots += blockSize - Math.max(numFilled, numHittable);
+    if (isHittable) wastedSlots -= blockSize - numHittable;
   }
-  let wastedSlots = 0;
-  for (const numTokens of partlyFilled.values()) wastedSlots += blockSize - numTokens;
-  return { sharedBlocks, wastedSlots };
+  return wastedSlots;
 }
 
 function describer(

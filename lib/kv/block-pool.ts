@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { OutOfBlocksError } from '../errors.js';
 import type { BlockAllocator } from './block-allocator.js';
+import { BlockHolders, type HolderKind } from './block-holders.js';
 import { BlockList } from './block-lists.js';
 import type { RemovalReason } from './cache-types.js';
 import { DeadlineHeap } from './deadline-heap.js';
@@ -29,6 +30,7 @@ export interface BlockPoolOptions {
  */
 export class BlockPool {
   readonly queue: EvictionQueue;
+  readonly holders: BlockHolders;
   readonly removals: Record<RemovalReason, number> = {
     evicted: 0,
     expired: 0,
@@ -46,10 +48,11 @@ export class BlockPool {
     this.trie = options.trie;
     const { lists, numBlocks } = options.allocator;
     this.queue = new EvictionQueue(lists, numBlocks, options.scanResistance);
+    this.holders = new BlockHolders(options.allocator);
   }
 
   get bytes(): number {
-    return this.idleDeadlines.bytes;
+    return this.idleDeadlines.bytes + this.holders.bytes;
   }
 
   /** Blocks that can be had now: empty, or evictable. */
@@ -58,7 +61,7 @@ export class BlockPool {
   }
 
   /**
-   * Takes one block, evicting if none is empty; the caller holds its only reference.
+   * Takes one block for a table, evicting if none is empty; the caller holds its only reference.
    *
    * @throws {OutOfBlocksError} `ERR_OUT_OF_BLOCKS` when every block is held
    */
@@ -67,21 +70,26 @@ export class BlockPool {
       if (this.queue.numIdle === 0) throw new OutOfBlocksError(1, 0);
       this.evict();
     }
-    return this.allocator.allocate();
+    const block = this.allocator.allocate();
+    this.holders.add(block, 'table');
+    return block;
   }
 
   /** Adds a reference; an idle block leaves the queue. */
-  hold(block: number): void {
+  hold(block: number, kind: HolderKind): void {
     if (this.isIdle(block)) this.idleDeadlines.remove(block);
     this.allocator.retain(block);
+    this.holders.add(block, kind);
   }
 
   /**
    * Gives back a reference. With the last one the block is idle if its node needs it; a duplicate
    * of a place that somebody holds is empty.
    */
-  release(block: number): void {
-    if (this.allocator.release(block) > 0) return;
+  release(block: number, kind: HolderKind): void {
+    const numRefs = this.allocator.release(block);
+    this.holders.remove(block, kind);
+    if (numRefs > 0) return;
     const node = this.trie.nodeOfBlock[block];
     if (node === rootNode) {
       this.allocator.makeEmpty(block);
@@ -144,6 +152,7 @@ export class BlockPool {
   checkInvariants(): void {
     const { lists, numBlocks } = this.allocator;
     this.idleDeadlines.checkInvariants();
+    this.holders.checkInvariants();
     for (let block = 1; block < numBlocks; block++) {
       const node = this.trie.nodeOfBlock[block];
       const isEmpty = lists.isIn(BlockList.empty, block);

@@ -72,6 +72,17 @@ export class BlockTable {
     this.dirtyFrom = this.numBlocks;
   }
 
+  /**
+   * The entries that changed since they were last sent, for the step that sends them: from column `firstColumn` on.
+   *
+   * @returns `blocks` is a view: copy it before the table changes again
+   */
+  takeChanges(): { readonly firstColumn: number; readonly blocks: Int32Array } {
+    const firstColumn = this.dirtyFrom;
+    this.markSent();
+    return { firstColumn, blocks: this.blocks.subarray(firstColumn, this.numBlocks) };
+  }
+
   private touch(index: number): void {
     if (index < this.dirtyFrom) this.dirtyFrom = index;
     this.version++;

@@ -28,10 +28,13 @@ export function checkCache(parts: CacheParts, tables: Iterable<BlockTable> | und
 }
 
 function checkReferences(parts: CacheParts, tables: readonly BlockTable[]): void {
-  const { allocator, pins, leases } = parts;
+  const { allocator, pool, pins, leases } = parts;
   const numRefs = new Int32Array(allocator.numBlocks);
   for (const table of tables) {
     for (let i = 0; i < table.numBlocks; i++) numRefs[table.blocks[i]]++;
+  }
+  for (let block = 0; block < allocator.numBlocks; block++) {
+    assert.equal(pool.holders.countTables(block), numRefs[block], `tables with block ${block}`);
   }
   for (const source of leases.heldSources()) numRefs[source]++;
   for (let block = 0; block < allocator.numBlocks; block++) {

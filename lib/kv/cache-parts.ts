@@ -47,9 +47,9 @@ export function makeParts(options: PrefixCacheOptions): CacheParts {
   const events = new EventLog(trie, options.medium ?? 'cpu', options.onEvent);
   const aging = { clock, scanResistance, defaultIdleLimitMs };
   const pool = new BlockPool({ allocator, trie, ghosts, events, ...aging });
-  const pins = new Pins({ trie, pool, numBlocks, maxPinned });
+  const pins = new Pins({ trie, pool, maxPinned });
   const lookup = new Lookup(trie);
-  const leases = new Leases({ trie, pool, pins, lookup });
+  const leases = new Leases({ trie, pool, lookup });
   const registration = new Registration({ trie, pool, queue: pool.queue, ghosts, events });
   const retention = new Retention({ trie, pool, pins, registration, clock, defaultIdleLimitMs });
   const base = { clock, allocator, trie, ghosts, events, pool };

@@ -12,6 +12,7 @@ export type RemovalReason =
   | 'discarded'
   | 'superseded';
 
+/** What `new PrefixCache()` takes. */
 export interface PrefixCacheOptions {
   readonly allocator: BlockAllocator;
   /** Milliseconds on a clock that never goes back; default `performance.now`. */
@@ -30,6 +31,7 @@ export interface PrefixCacheOptions {
   readonly medium?: string;
 }
 
+/** Which of a prompt's tokens are looked up, and under which keys. */
 export interface MatchOptions {
   readonly extraKeys?: ExtraKeys | null;
   /** Leading tokens that are looked up; default: all. */
@@ -53,6 +55,7 @@ export interface PrefixMatch {
   readonly epoch: number;
 }
 
+/** What is taken with a match's blocks. */
 export interface AcquireOptions {
   /** Also allocate blocks so that the table covers this many tokens. */
   readonly numTokens?: number;
@@ -74,6 +77,7 @@ export interface Lease {
   readonly copy: BlockCopy | undefined;
 }
 
+/** What becomes of a sequence's blocks when it ends. */
 export interface FreeOptions {
   /** Registers the non-full last block first, like `registerTail`. */
   readonly tail?: { readonly tokens: Int32Array; readonly numTokens: number };
@@ -85,12 +89,14 @@ export interface FreeOptions {
   readonly maxIdleMs?: number;
 }
 
+/** What a pin is called, and how long it holds. */
 export interface PinOptions {
   readonly tag?: string;
   /** The pin goes by itself after this; default: never. */
   readonly ttlMs?: number;
 }
 
+/** A hold on cached blocks: eviction passes them over until `unpin`, or the time is up. */
 export interface Pin {
   readonly id: number;
   readonly tag: string | undefined;
@@ -105,6 +111,7 @@ export type InvalidateTarget =
   | { readonly salt: string }
   | { readonly all: true };
 
+/** What the pool's blocks are used for, in blocks, and what was found so far, in tokens. */
 export interface CacheStats {
   readonly numBlocks: number;
   readonly blockSize: number;
@@ -134,6 +141,7 @@ export interface CacheStats {
 /** Why a prompt is not (fully) cached, for `explain`. */
 export type MissCause = 'cold' | 'diverged' | 'salt' | Exclude<RemovalReason, 'superseded'>;
 
+/** Why a prompt is not, or not wholly, in the cache. */
 export interface Explanation {
   /** Leading tokens that are cached. */
   readonly numCachedTokens: number;

@@ -5,13 +5,11 @@ import { type BlockCopy, BlockTable } from './block-table.js';
 import type { AcquireOptions, Lease, PrefixMatch } from './cache-types.js';
 import type { Lookup } from './lookup.js';
 import { NodeFlag, rootNode } from './node-store.js';
-import type { Pins } from './pins.js';
 import type { PrefixTrie } from './prefix-trie.js';
 
 export interface LeasesOptions {
   readonly trie: PrefixTrie;
   readonly pool: BlockPool;
-  readonly pins: Pins;
   readonly lookup: Lookup;
 }
 
@@ -42,7 +40,7 @@ export class Leases {
     table.maxKeepTokens = maxKeepTokens;
     table.keys = this.options.trie.keys.retainRequest(match.extraKeys);
     for (const block of match.fullBlocks) {
-      pool.hold(block);
+      pool.hold(block, 'table');
       table.append(block);
     }
     table.numSharedBlocks = match.numFullBlocks;
@@ -82,7 +80,7 @@ export class Leases {
     const { trie, pool } = this.options;
     const forked = new BlockTable();
     for (let i = 0; i < table.numBlocks; i++) {
-      pool.hold(table.blocks[i]);
+      pool.hold(table.blocks[i], 'table');
       forked.append(table.blocks[i]);
     }
     forked.maxKeepTokens = table.maxKeepTokens;
@@ -123,7 +121,7 @@ export class Leases {
     }
     copy.isSourceHeld = false;
     this.copies.delete(copy.destination);
-    this.options.pool.release(copy.source);
+    this.options.pool.release(copy.source, 'copy');
   }
 
   /** Gives back a table's references, the end of its prompt first. */
@@ -132,7 +130,7 @@ export class Leases {
     for (const { copy, table: owner } of [...this.copies.values()]) {
       if (owner === table) this.releaseCopySource(copy);
     }
-    for (let i = table.numBlocks - 1; i >= 0; i--) pool.release(table.blocks[i]);
+    for (let i = table.numBlocks - 1; i >= 0; i--) pool.release(table.blocks[i], 'table');
     trie.keys.releaseRequest(table.keys);
     table.freedAtRegistration = trie.numRegistrations;
     table.isFreed = true;
@@ -178,7 +176,7 @@ export class Leases {
     { block: source, numTokens }: { block: number; numTokens: number },
   ): BlockCopy {
     const { trie, pool } = this.options;
-    pool.hold(source);
+    pool.hold(source, 'copy');
     const destination = pool.allocate();
     const copy = { source, destination, numTokens, isSourceHeld: true };
     table.append(destination);
@@ -198,10 +196,8 @@ export class Leases {
    * hindrance: they hold a block for its cached tokens, and a copy runs before its step writes.
    */
   private isWritable(block: number, numTokensBefore: number): boolean {
-    const { trie, pool, pins } = this.options;
-    let numTables = pool.countHolders(block) - pins.getPinCount(block);
-    for (const { copy } of this.copies.values()) numTables -= copy.source === block ? 1 : 0;
-    if (numTables > 1) return false;
+    const { trie, pool } = this.options;
+    if (pool.holders.countTables(block) > 1) return false;
     const node = trie.nodeOfBlock[block];
     return node === rootNode || trie.store.numTokens[node] <= numTokensBefore;
   }
@@ -221,9 +217,10 @@ export class Leases {
     table.numRegisteredBlocks = Math.min(table.numRegisteredBlocks, index);
     table.numCommittedBlocks = Math.min(table.numCommittedBlocks, index);
     if (numTokens === 0) {
-      pool.release(source);
+      pool.release(source, 'table');
       return undefined;
     }
+    pool.holders.turnIntoCopy(source);
     const copy = { source, destination, numTokens, isSourceHeld: true };
     table.copySource = source;
     table.copySourceRegisteredAt = trie.registeredAt[source];

@@ -1,6 +1,5 @@
 import { strict as assert } from 'node:assert';
 import { InvalidArgumentError, PinBudgetError } from '../errors.js';
-import type { BlockAllocator } from './block-allocator.js';
 import type { BlockPool } from './block-pool.js';
 import type { Pin, PinOptions } from './cache-types.js';
 import { DeadlineHeap } from './deadline-heap.js';
@@ -17,7 +16,6 @@ interface HeldPin extends Pin {
 export interface PinsOptions {
   readonly trie: PrefixTrie;
   readonly pool: BlockPool;
-  readonly numBlocks: number;
   /** Blocks that pins may hold together. */
   readonly maxPinned: number;
 }
@@ -26,23 +24,19 @@ export interface PinsOptions {
  * Holds on cached prefixes: a pin is a reference on each block of a path, until it is let go or its
  * time is over.
  *
- * Invariants: `pinCounts[block]` pins hold a block, and at least as many references; at most
- * `maxPinned` blocks have one.
+ * Invariants: as many pins hold a block as its holders have counted; at most `maxPinned` blocks have one.
  */
 export class Pins {
   private readonly pins = new Map<number, HeldPin>();
   private readonly deadlines = new DeadlineHeap();
   private readonly pinOfSlot: (number | undefined)[] = [];
-  private readonly pinCounts: Int32Array;
   private numPinned = 0;
   private lastId = 0;
 
-  constructor(private readonly options: PinsOptions) {
-    this.pinCounts = new Int32Array(options.numBlocks);
-  }
+  constructor(private readonly options: PinsOptions) {}
 
   get bytes(): number {
-    return this.pinCounts.byteLength + this.deadlines.bytes;
+    return this.deadlines.bytes;
   }
 
   /** Blocks that pins may hold together. */
@@ -51,18 +45,7 @@ export class Pins {
   }
 
   getPinCount(block: number): number {
-    return this.pinCounts[block];
-  }
-
-  /** Blocks that pins hold and nobody else. */
-  countPinnedOnly(allocator: BlockAllocator): number {
-    if (this.numPinned === 0) return 0;
-    let numPinnedOnly = 0;
-    for (let block = 1; block < this.pinCounts.length; block++) {
-      const count = this.pinCounts[block];
-      if (count > 0 && count === allocator.getRefCount(block)) numPinnedOnly++;
-    }
-    return numPinnedOnly;
+    return this.options.pool.holders.countPins(block);
   }
 
   /**
@@ -74,15 +57,15 @@ export class Pins {
     if (ttlMs !== undefined && !(ttlMs > 0)) {
       throw new InvalidArgumentError('ttlMs', ttlMs, 'a number above 0');
     }
-    const numNeeded = blocks.reduce((sum, block) => sum + (this.pinCounts[block] === 0 ? 1 : 0), 0);
+    const numNeeded = blocks.reduce(
+      (sum, block) => sum + (this.getPinCount(block) === 0 ? 1 : 0),
+      0,
+    );
     const { maxPinned, pool } = this.options;
     if (this.numPinned + numNeeded > maxPinned) {
       throw new PinBudgetError(numNeeded, this.numPinned, maxPinned);
     }
-    for (const block of blocks) {
-      pool.hold(block);
-      this.pinCounts[block]++;
-    }
+    for (const block of blocks) pool.hold(block, 'pin');
     this.numPinned += numNeeded;
     const slot = this.takeSlot();
     const expiresAtMs = ttlMs === undefined ? Number.POSITIVE_INFINITY : nowMs + ttlMs;
@@ -103,9 +86,8 @@ export class Pins {
     this.pinOfSlot[pin.slot] = undefined;
     for (let i = pin.blocks.length - 1; i >= 0; i--) {
       const block = pin.blocks[i];
-      this.pinCounts[block]--;
-      if (this.pinCounts[block] === 0) this.numPinned--;
-      this.options.pool.release(block);
+      if (this.getPinCount(block) === 1) this.numPinned--;
+      this.options.pool.release(block, 'pin');
     }
     return true;
   }
@@ -153,15 +135,16 @@ export class Pins {
 
   checkInvariants(): void {
     this.deadlines.checkInvariants();
-    const counts = new Int32Array(this.options.numBlocks);
+    const counts = new Map<number, number>();
     for (const pin of this.pins.values()) {
-      for (const block of pin.blocks) counts[block]++;
+      for (const block of pin.blocks) counts.set(block, (counts.get(block) ?? 0) + 1);
       if (pin.blocks.length > 0) assert(this.getEnd(pin) !== rootNode, `pin ${pin.id} is void`);
     }
-    assert.deepEqual(counts, this.pinCounts, 'pins on blocks');
-    const numPinned = counts.reduce((sum, count) => sum + (count > 0 ? 1 : 0), 0);
-    assert.equal(numPinned, this.numPinned, 'pinned blocks');
-    assert(numPinned <= this.options.maxPinned, `${numPinned} blocks are pinned`);
+    for (const [block, count] of counts) {
+      assert.equal(this.getPinCount(block), count, `pins on block ${block}`);
+    }
+    assert.equal(counts.size, this.numPinned, 'pinned blocks');
+    assert(counts.size <= this.options.maxPinned, `${counts.size} blocks are pinned`);
   }
 
   private getEnd(pin: HeldPin): number {

@@ -4,7 +4,7 @@ import {
   type BlockMap,
   type BlockMapRange,
   type BlockUser,
-  countSharedAndWasted,
+  countWastedSlots,
   describeBlocks,
 } from './block-map.js';
 import type { BlockCopy, BlockTable } from './block-table.js';
@@ -118,7 +118,7 @@ export class PrefixCache {
 
   /** Gives back blocks of `allocate`. Throws `ERR_DOUBLE_FREE` for one that nobody holds. */
   freeBlocks(blocks: Int32Array): void {
-    for (let i = blocks.length - 1; i >= 0; i--) this.parts.pool.release(blocks[i]);
+    for (let i = blocks.length - 1; i >= 0; i--) this.parts.pool.release(blocks[i], 'table');
   }
 
   /** Blocks that can be had now: empty, or cached and idle. */
@@ -271,16 +271,15 @@ export class PrefixCache {
   }
 
   /**
-   * What the blocks are used for now, and counters since the cache was made; takes time with the size of the pool,
-   * a look at each block.
+   * What the blocks are used for now, and counters since the cache was made; takes time with the number of users.
    *
    * @param users running sequences: the last block of each may be partly filled
    */
   stats(users: Iterable<BlockUser> = []): CacheStats {
     const { allocator, pool, ghosts, pins, leases, trie, events } = this.parts;
+    const { numShared, numPinnedOnly } = pool.holders;
     const { numBlocks, blockSize, numFree } = allocator;
     const { numIdle } = pool.queue;
-    const numPinned = pins.countPinnedOnly(allocator);
     const bytes = [allocator, trie, pool, ghosts, pins, events].reduce(
       (sum, p) => sum + p.bytes,
       0,
@@ -288,11 +287,12 @@ export class PrefixCache {
     return {
       numBlocks,
       blockSize,
-      numLive: numBlocks - 1 - numFree - numIdle - numPinned,
+      numLive: numBlocks - 1 - numFree - numIdle - numPinnedOnly,
       numCachedIdle: numIdle,
-      numPinned,
+      numPinned: numPinnedOnly,
       numFree,
-      ...countSharedAndWasted(this.parts, users),
+      sharedBlocks: numShared,
+      wastedSlots: countWastedSlots(this.parts, users),
       ...leases.counters,
       removals: { ...pool.removals },
       numGhosts: ghosts.size,

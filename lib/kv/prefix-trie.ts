@@ -36,6 +36,8 @@ export class PrefixTrie {
   readonly registeredAt: Float64Array;
   /** Number of the latest registration. */
   numRegistrations = 0;
+  /** Slots without a token in places of nodes that are not full. */
+  numSlotsBehindTails = 0;
   /** Goes up whenever a place goes: what a lookup found before may be gone. */
   epoch = 0;
 
@@ -81,6 +83,7 @@ export class PrefixTrie {
   addPlace(node: number, block: number): void {
     this.nodeOfBlock[block] = node;
     this.nextPlace[block] = 0;
+    this.numSlotsBehindTails += this.numSlotsBehind(node);
     this.numRegistrations++;
     this.registeredAt[block] = this.numRegistrations;
     const first = this.store.firstPlace[node];
@@ -98,6 +101,7 @@ export class PrefixTrie {
     const node = this.nodeOfBlock[block];
     const next = this.nextPlace[block];
     this.nodeOfBlock[block] = rootNode;
+    this.numSlotsBehindTails -= this.numSlotsBehind(node);
     this.nextPlace[block] = 0;
     this.epoch++;
     if (this.store.firstPlace[node] === block) {
@@ -143,6 +147,7 @@ export class PrefixTrie {
     this.children.checkInvariants();
     const numUsersOfKeys = new Map(numTableUsersOfKeys);
     let numPlaces = 0;
+    let numSlotsBehindTails = 0;
     for (const node of this.store.nodes()) {
       const { parent, firstPlace, keysId } = this.store;
       assert(firstPlace[node] !== 0, `node ${node} has no place`);
@@ -151,11 +156,17 @@ export class PrefixTrie {
       for (const block of this.places(node)) {
         assert.equal(this.nodeOfBlock[block], node, `node of block ${block}`);
         numPlaces++;
+        numSlotsBehindTails += this.numSlotsBehind(node);
       }
       numUsersOfKeys.set(keysId[node], (numUsersOfKeys.get(keysId[node]) ?? 0) + 1);
     }
     const numOwned = this.nodeOfBlock.reduce((sum, node) => sum + (node === rootNode ? 0 : 1), 0);
     assert.equal(numPlaces, numOwned, 'blocks that are places');
+    assert.equal(this.numSlotsBehindTails, numSlotsBehindTails, 'slots behind tails');
     if (numTableUsersOfKeys !== undefined) this.keys.checkInvariants(numUsersOfKeys);
+  }
+
+  private numSlotsBehind(node: number): number {
+    return this.store.blockSize - this.store.numTokens[node];
   }
 }

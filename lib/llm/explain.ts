@@ -1,7 +1,8 @@
 import type { EnginePort } from '../engine/index.js';
+import { InvalidArgumentError } from '../errors.js';
 import type { Explanation as CacheExplanation } from '../kv/index.js';
 import type { ChatMessage, ChatTool, Section, TextWorker } from '../text/index.js';
-import { copyTokenIds } from './submit-message.js';
+import { copyPrompt } from './submit-message.js';
 
 /** A prompt to ask about, or to hold: a chat as `chat()` takes it, or a prompt as `generate()` does. */
 export type PromptSpec =
@@ -29,15 +30,22 @@ export interface Explanation extends Omit<CacheExplanation, 'nearest'> {
 /** Tokens that are shown of each side of a divergence. */
 const numShownTokens = 12;
 
-/** A prompt in tokens, and where its parts lie. */
+/**
+ * A prompt in tokens, and where its parts lie.
+ *
+ * @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` when it is neither a chat nor a prompt
+ */
 export async function tokenizeSpec(
   spec: PromptSpec,
   text: TextWorker,
 ): Promise<{ tokens: Int32Array; sections: readonly Section[] }> {
+  const isSpec = typeof spec === 'object' && spec !== null;
+  if (!isSpec || !('messages' in spec || 'prompt' in spec)) {
+    throw new InvalidArgumentError('spec', spec, '{ messages } or { prompt }');
+  }
   if ('messages' in spec) return text.tokenizeChat({ ...spec, wantSections: true });
   const { prompt } = spec;
-  const tokens =
-    typeof prompt === 'string' ? await text.encode(prompt) : copyTokenIds('prompt', prompt);
+  const tokens = typeof prompt === 'string' ? await text.encode(prompt) : copyPrompt(prompt);
   return { tokens, sections: [] };
 }
 

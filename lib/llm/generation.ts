@@ -30,10 +30,12 @@ export class Generation<T = unknown> implements PromiseLike<Reply<T>>, AsyncIter
     return (this.#state.done as Promise<Reply<T>>).then(onReply, onError);
   }
 
+  /** Like that of a promise for the reply. */
   catch<B>(onError: (reason: unknown) => B | PromiseLike<B>): Promise<Reply<T> | B> {
     return this.then(undefined, onError);
   }
 
+  /** Like that of a promise for the reply. */
   finally(onSettled: () => void): Promise<Reply<T>> {
     this.#state.isAwaited = true;
     return (this.#state.done as Promise<Reply<T>>).finally(onSettled);

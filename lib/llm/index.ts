@@ -16,5 +16,11 @@ export type {
 export { Prefix } from './prefix.js';
 export type { PrewarmedPrompt } from './prewarm.js';
 export type { Choice, Chunk, FinishReason, Reply, Timings, Usage } from './reply.js';
-export type { JsonSchema, ResponseFormat, StandardSchema } from './response-format.js';
+export type {
+  JsonSchema,
+  ResponseFormat,
+  StandardIssue,
+  StandardResult,
+  StandardSchema,
+} from './response-format.js';
 export type { FunctionCall, ReplyPart, ToolFormat } from './tool-calls.js';

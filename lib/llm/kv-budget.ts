@@ -24,7 +24,8 @@ export interface KvBudgetOptions {
 /**
  * How many blocks the KV cache has, the null block included.
  *
- * @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` when `kvCacheBytes` is no positive number
+ * @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` when `kvCacheBytes` is no positive number, or has more slots than
+ *   32 bits count
  * @throws {EngineError} `ERR_POOL_TOO_SMALL` when one full context does not fit
  */
 export function numKvBlocks(options: KvBudgetOptions): number {
@@ -35,6 +36,11 @@ export function numKvBlocks(options: KvBudgetOptions): number {
     throw new InvalidArgumentError('kvCacheBytes', bytes, 'a number of bytes > 0');
   }
   const numBlocks = Math.floor(bytes / blockBytes);
+  const maxBlocks = Math.floor(maxSlots / blockSize);
+  if (numBlocks > maxBlocks) {
+    const limit = `at most ${maxBlocks * blockBytes}, ${maxBlocks} blocks of ${blockSize} tokens`;
+    throw new InvalidArgumentError('kvCacheBytes', bytes, limit);
+  }
   if (numBlocks > numPerContext) return numBlocks;
   const needed = (numPerContext + 1) * blockBytes;
   throw new EngineError(

@@ -1,5 +1,5 @@
 import type { ChromeTrace, EnginePort, EngineStats } from '../engine/index.js';
-import { EngineError } from '../errors.js';
+import { EngineError, InvalidArgumentError } from '../errors.js';
 import type { BlockMap, BlockMapRange, InvalidateTarget, Pin } from '../kv/index.js';
 import type { ChatMessage, TextWorker } from '../text/index.js';
 import { type Explanation, explain, type PromptSpec, tokenizeSpec } from './explain.js';
@@ -14,7 +14,13 @@ import type {
 } from './options.js';
 import { type PrewarmedPrompt, prewarm } from './prewarm.js';
 import { RequestRunner } from './request-runner.js';
-import { copyTokenIds, needsSections, type RequestDefaults, saltOf } from './submit-message.js';
+import {
+  checkTag,
+  copyPrompt,
+  needsSections,
+  type RequestDefaults,
+  saltOf,
+} from './submit-message.js';
 
 /** What was loaded, and how. */
 export interface LlmInfo {
@@ -126,10 +132,10 @@ export class Llm {
   }
 
   /** What is cached of a prompt, where it first differs from what is, and why. */
-  async explain(spec: PromptSpec, { salt }: { salt?: string } = {}): Promise<Explanation> {
-    this.#requireOpen();
+  async explain(spec: PromptSpec, options: { salt?: string } = {}): Promise<Explanation> {
+    this.#check(options, optionKeys.explain);
     const { core, text, defaults } = this.#parts;
-    return explain(spec, salt ?? defaults.salt, core, text);
+    return explain(spec, saltOf(options, defaults.salt), core, text);
   }
 
   /**
@@ -139,6 +145,7 @@ export class Llm {
    */
   async pin(spec: PromptSpec, options: PinPromptOptions = {}): Promise<PinnedPrompt> {
     this.#check(options, optionKeys.pin);
+    checkTag(options.tag);
     const { core, text, defaults } = this.#parts;
     const { tokens } = await tokenizeSpec(spec, text);
     this.#requireOpen();
@@ -149,6 +156,7 @@ export class Llm {
   /** Lets a pin go; false when it is gone already. */
   async unpin(pin: Pick<Pin, 'id'>): Promise<boolean> {
     this.#requireOpen();
+    if (typeof pin?.id !== 'number') throw new InvalidArgumentError('pin', pin, 'what pin() gave');
     return this.#parts.core.unpin(pin.id);
   }
 
@@ -183,7 +191,7 @@ export class Llm {
    * a time that `maxBlocks` bounds; ask for the next stretch in a later turn.
    */
   async blockMap(range: BlockMapRange = {}): Promise<BlockMap> {
-    this.#requireOpen();
+    this.#check(range, optionKeys.blockMap);
     return this.#parts.core.blockMap(range);
   }
 
@@ -212,6 +220,9 @@ export class Llm {
    * everything. Resolves when the memory is free. A second call waits for the first; `abort` hurries a drain.
    */
   close(mode: 'drain' | 'abort' = 'drain'): Promise<void> {
+    if (mode !== 'drain' && mode !== 'abort') {
+      return Promise.reject(new InvalidArgumentError('mode', mode, "'drain' or 'abort'"));
+    }
     this.#closing ??= this.#close();
     if (mode === 'abort') {
       this.#runner.failAll(new EngineError('ERR_CLOSED', 'the model was closed'));
@@ -219,6 +230,7 @@ export class Llm {
     return this.#closing;
   }
 
+  /** `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
@@ -241,7 +253,7 @@ export class Llm {
   }
 
   async #encode(prompt: unknown, { prefix }: GenerateOptions): Promise<Int32Array> {
-    if (typeof prompt !== 'string') return copyTokenIds('prompt', prompt as readonly number[]);
+    if (typeof prompt !== 'string') return copyPrompt(prompt as readonly number[]);
     if (prompt === '' && !prefix) {
       throw new EngineError('ERR_EMPTY_PROMPT', 'the prompt has 0 characters; expected at least 1');
     }

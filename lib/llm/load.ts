@@ -28,6 +28,7 @@ import { openWorkerFloor } from './worker-floor.js';
 export async function load(source?: string | URL, options: LoadOptions = {}): Promise<Llm> {
   checkOptionKeys(options, optionKeys.load);
   checkProgressOptions(options);
+  checkTimes(options);
   options.signal?.throwIfAborted();
   const salt = saltOf(options, undefined);
   const folder = await findModelFolder(source, options);
@@ -58,6 +59,15 @@ export async function load(source?: string | URL, options: LoadOptions = {}): Pr
   } catch (error) {
     await text.then((worker) => worker.close()).catch(() => {});
     throw error;
+  }
+}
+
+/** @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` */
+function checkTimes(options: LoadOptions): void {
+  for (const field of ['maxStepMs', 'maxPrefillStepMs', 'maxIdleMs'] as const) {
+    const value: unknown = options[field];
+    if (value === undefined || (typeof value === 'number' && value > 0)) continue;
+    throw new InvalidArgumentError(field, value, 'a number of milliseconds > 0');
   }
 }
 
@@ -124,6 +134,10 @@ async function openEngine(
   const defaults = defaultsByBackend[device.info.backend];
   const { blockSize = defaultBlockSize, maxSeqs = defaults.maxSeqs } = options;
   const { maxTokensPerStep = Math.max(defaults.maxTokensPerStep, maxSeqs) } = options;
+  if (maxTokensPerStep < maxSeqs) {
+    const limit = `an integer >= maxSeqs, ${maxSeqs}`;
+    throw new InvalidArgumentError('maxTokensPerStep', maxTokensPerStep, limit);
+  }
   const steps = { maxSeqs, maxTokens: maxTokensPerStep };
   const { numBlocks, blockBytes } = await planKv(device, model, { ...options, blockSize }, steps);
   const kv = { numBlocks, blockSize };

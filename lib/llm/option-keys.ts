@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from '../errors.js';
+import type { BlockMapRange } from '../kv/index.js';
 import type {
   ChatOptions,
   ForkOptions,
@@ -114,6 +115,8 @@ const pinKeys: Readonly<Record<keyof PinPromptOptions, true>> = {
   ttlMs: true,
 };
 
+const blockMapKeys: Readonly<Record<keyof BlockMapRange, true>> = { start: true, maxBlocks: true };
+
 const prewarmKeys: Readonly<Record<keyof PrewarmOptions, true>> = {
   ...pinKeys,
   pin: true,
@@ -131,6 +134,8 @@ export const optionKeys = {
   fork: forkKeys,
   pin: pinKeys,
   prewarm: prewarmKeys,
+  explain: { salt: true },
+  blockMap: blockMapKeys,
 } as const;
 
 /**

@@ -151,7 +151,7 @@ export interface GenerateOptions<T = unknown> {
   readonly retainMs?: number;
   /** Forget the blocks when nobody used them for so long. */
   readonly maxIdleMs?: number;
-  /** Names the blocks for `invalidate`. */
+  /** Names what `keepPrefix` or `retainMs` holds for `invalidate`; refused without either. */
   readonly tag?: string;
   /** Larger goes first; default 0. Each `priorityAgeingMs` of waiting adds 1, so that everybody's turn comes. */
   readonly priority?: number;

@@ -89,6 +89,7 @@ export class Prefix {
     if (handle !== undefined) release(handle);
   }
 
+  /** `dispose()`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

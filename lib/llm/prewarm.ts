@@ -5,6 +5,7 @@ import type { TextWorker } from '../text/index.js';
 import { type PromptSpec, tokenizeSpec } from './explain.js';
 import type { PrewarmOptions } from './options.js';
 import type { RequestRunner } from './request-runner.js';
+import { checkTag } from './submit-message.js';
 
 /** A prompt that was computed without an answer. */
 export interface PrewarmedPrompt {
@@ -42,6 +43,7 @@ export async function prewarm(
     { ...request, salt, maxIdleMs, priority, signal },
     async () => {
       check();
+      checkTag(tag);
       if (!isPinned && (tag !== undefined || ttlMs !== undefined)) {
         throw new InvalidArgumentError('pin', false, 'true where tag or ttlMs is set');
       }

@@ -14,8 +14,8 @@ import { StreamHub } from './stream-hub.js';
 import { makeSubmission, type Prompt, type RequestDefaults } from './submit-message.js';
 import { type ToolFormat, toolFormatOf } from './tool-calls.js';
 
-/** Ids before an output that decide how its first token reads. */
-const numContextIds = 4;
+/** Ids before an output that decide how its first token reads; special ones say nothing, and characters may take four. */
+const numContextIds = 12;
 /** More than any engine runs at once: it refuses such a request itself. */
 const maxChoices = 4096;
 

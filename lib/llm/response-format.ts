@@ -12,19 +12,23 @@ export interface StandardSchema<T> {
   readonly '~standard': {
     readonly version: 1;
     readonly vendor: string;
+    /** Reads a value. */
     readonly validate: (value: unknown) => StandardResult<T> | Promise<StandardResult<T>>;
     readonly types?: { readonly input: unknown; readonly output: T } | undefined;
     readonly jsonSchema?: {
+      /** The JSON Schema of what it reads. */
       readonly input: (options: { target: 'draft-2020-12' }) => Record<string, unknown>;
     };
   };
 }
 
-type StandardResult<T> =
+/** What a Standard Schema says of a value: it read, or what is wrong with it. */
+export type StandardResult<T> =
   | { readonly value: T; readonly issues?: undefined }
   | { readonly issues: readonly StandardIssue[] };
 
-interface StandardIssue {
+/** One thing that is wrong with a value, and where. */
+export interface StandardIssue {
   readonly message: string;
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
@@ -64,13 +68,20 @@ export interface Parsed<T> {
  */
 export function grammarOf(format: ResponseFormat | undefined): GrammarSpec | undefined {
   if (format === undefined) return undefined;
-  switch (format?.type) {
+  if (!isObject(format)) {
+    throw new InvalidArgumentError(
+      'responseFormat',
+      format,
+      "an object such as { type: 'json_object' }",
+    );
+  }
+  switch (format.type) {
     case 'text':
       return undefined;
     case 'json_object':
       return { kind: 'json', source: '' };
     case 'json_schema':
-      return { kind: 'schema', source: JSON.stringify(jsonSchemaOf(schemaOf(format))) };
+      return { kind: 'schema', source: schemaSource(jsonSchemaOf(schemaOf(format))) };
     case 'regex':
       return { kind: 'regex', source: checkText('responseFormat.pattern', format.pattern) };
     case 'grammar':
@@ -79,7 +90,7 @@ export function grammarOf(format: ResponseFormat | undefined): GrammarSpec | und
       const limit = "'text', 'json_object', 'json_schema', 'regex' or 'grammar'";
       throw new InvalidArgumentError(
         'responseFormat.type',
-        (format as { type?: unknown })?.type,
+        (format as { type?: unknown }).type,
         limit,
       );
     }
@@ -155,6 +166,14 @@ function jsonSchemaOf(schema: StandardSchema<unknown> | JsonSchema): unknown {
   } catch (cause) {
     const message = `${vendor} has no JSON schema for this schema: ${(cause as Error)?.message}`;
     throw new EngineError('ERR_SCHEMA_UNSUPPORTED', message, { cause });
+  }
+}
+
+function schemaSource(schema: unknown): string {
+  try {
+    return JSON.stringify(schema);
+  } catch {
+    throw new InvalidArgumentError('responseFormat.schema', schema, 'data that JSON can hold');
   }
 }
 

@@ -45,6 +45,7 @@ export function makeSubmission(
   options: GenerateOptions,
   defaults: RequestDefaults,
 ): Submission {
+  checkKinds(options);
   const { continueFrom, promptTokens, parts } = continuationOf(
     options.prefix,
     prompt.tokens,
@@ -74,6 +75,22 @@ export function makeSubmission(
   return { message, promptParts: parts };
 }
 
+/** What neither the engine nor a default would refuse: a text is no yes, and a number is no tag. */
+function checkKinds(options: GenerateOptions): void {
+  for (const field of ['ignoreEos', 'keepPrefix', 'digests'] as const) {
+    const value: unknown = options[field];
+    if (value === undefined || typeof value === 'boolean') continue;
+    throw new InvalidArgumentError(field, value, 'true or false');
+  }
+  checkTag(options.tag);
+}
+
+/** @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` */
+export function checkTag(tag: unknown): void {
+  if (tag === undefined || (typeof tag === 'string' && tag !== '')) return;
+  throw new InvalidArgumentError('tag', tag, 'text of at least one character');
+}
+
 function continuationOf(
   prefix: Prefix | undefined,
   tokens: Int32Array,
@@ -86,10 +103,12 @@ function continuationOf(
   throw new InvalidArgumentError('prefix', prefix, 'the prefix of a reply');
 }
 
-/** Structured clone keeps `undefined`, and the engine's defaults are for what is absent. */
+/** Takes out what is `undefined`: structured clone keeps it, and the engine's defaults are for what is absent. */
 function withoutUndefined(message: SubmitMessage): SubmitMessage {
-  const entries = Object.entries(message).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as unknown as SubmitMessage;
+  for (const [key, value] of Object.entries(message)) {
+    if (value === undefined) Reflect.deleteProperty(message, key);
+  }
+  return message;
 }
 
 /**
@@ -126,6 +145,16 @@ export function copyTokenIds(field: string, ids: Int32Array | readonly number[])
     throw new InvalidArgumentError(`${field}[${i}]`, ids[i], 'a token id');
   }
   return copy;
+}
+
+/**
+ * Copies the token ids of a prompt that is no text.
+ *
+ * @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` naming what it is, or the first id that is no integer
+ */
+export function copyPrompt(prompt: Int32Array | readonly number[]): Int32Array {
+  if (Array.isArray(prompt) || prompt instanceof Int32Array) return copyTokenIds('prompt', prompt);
+  throw new InvalidArgumentError('prompt', prompt, 'text or an array of token ids');
 }
 
 /** Whether a request's cache option needs to know where the parts of the chat lie. */

@@ -21,6 +21,7 @@ export interface CheckpointTensor extends Omit<TensorRange, 'dtype'> {
 
 /** What maps files into memory; `Device` does. */
 export interface FileMapper {
+  /** Maps a whole file read-only. */
   mapFile(path: string): MappedFile;
 }
 

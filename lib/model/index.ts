@@ -1,4 +1,10 @@
-export { type ArchitectureName, architectures } from './architectures.js';
+export {
+  type ArchitectureDescription,
+  type ArchitectureName,
+  architectures,
+  type BiasRule,
+  type WindowRule,
+} from './architectures.js';
 export {
   Checkpoint,
   type CheckpointTensor,
@@ -18,8 +24,10 @@ export type { LoadModelOptions, OpenModelOptions } from './open-model.js';
 export { chooseRotation, type Rotation, ropeTable } from './rope.js';
 export type { RopeConfig, RopeScaling } from './rope-config.js';
 export {
+  type ReadableFile,
   readSafetensorsHeader,
   type SafetensorsDType,
   type TensorRange,
 } from './safetensors.js';
+export type { LayerPlan, MatrixPlan, PlannedPart, VectorPlan } from './weight-plan.js';
 export type { LayerWeights, LoadProgress, ModelWeights } from './weights.js';

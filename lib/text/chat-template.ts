@@ -1,6 +1,7 @@
 import { Template } from '@huggingface/jinja';
 import { EngineError } from '../errors.js';
 import type { ChatTool, TemplateMessage } from './chat-messages.js';
+import { findUnsupported } from './template-support.js';
 import type { TokenizerFiles } from './tokenizer-files.js';
 
 /** What a template is rendered with. */
@@ -19,8 +20,8 @@ export class ChatTemplates {
   readonly #parsed = new Map<string, Template>();
 
   /**
-   * @throws {EngineError} `ERR_TEMPLATE` when a template that chats are rendered with does not parse, with the
-   *   statement that it has and this engine has not
+   * @throws {EngineError} `ERR_TEMPLATE` when a template that chats are rendered with has a statement, filter, test,
+   *   function or method that this engine has not, with its name
    */
   constructor(files: TokenizerFiles) {
     this.#files = files;
@@ -73,20 +74,28 @@ export class ChatTemplates {
   #parse(name: string): Template {
     const known = this.#parsed.get(name);
     if (known) return known;
-    const { source } = this.#files.templates.find((template) => template.name === name)!;
+    const { source } = this.#files.templates.find((one) => one.name === name)!;
+    let template: Template;
     try {
-      const template = new Template(source);
-      this.#parsed.set(name, template);
-      return template;
+      template = new Template(source);
     } catch (error) {
-      throw templateError(name, 'does not parse', error);
+      throw templateError(name, 'does not parse', error, replaceIt);
     }
+    const unsupported = findUnsupported(template);
+    if (unsupported.length > 0) {
+      throw templateError(name, 'needs what is not supported', unsupported.join(', '), replaceIt);
+    }
+    this.#parsed.set(name, template);
+    return template;
   }
 }
 
-function templateError(name: string, what: string, cause: unknown): EngineError {
+const replaceIt = 'Write a chat_template.jinja without it into the folder of the checkpoint.';
+
+function templateError(name: string, what: string, cause: unknown, hint?: string): EngineError {
   const words = cause instanceof Error ? cause.message : String(cause);
   return new EngineError('ERR_TEMPLATE', `the chat template "${name}" ${what}: ${words}`, {
     cause,
+    hint,
   });
 }

@@ -10,4 +10,4 @@ export { type DecodeBatch, StreamDecoder } from './stream-decoder.js';
 export type { TemplateHazard } from './template-hazards.js';
 export { type ChatRequest, TextCore, type TokenizedChat } from './text-core.js';
 export { TextWorker, type TextWorkerOptions } from './text-worker.js';
-export { readTokenizerFiles, type TokenizerFiles } from './tokenizer-files.js';
+export { type NamedTemplate, readTokenizerFiles, type TokenizerFiles } from './tokenizer-files.js';

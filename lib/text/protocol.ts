@@ -1,4 +1,4 @@
-import { EngineError, type ErrorCode, InvalidArgumentError } from '../errors.js';
+import { EngineError, type ErrorCode, InvalidArgumentError, plainValue } from '../errors.js';
 import type { ChatRequest, TokenizedChat } from './text-core.js';
 
 /** What the worker is asked to do; plain data. */
@@ -24,7 +24,11 @@ export interface PlainError {
   readonly message: string;
   readonly hint?: string;
   /** Of an {@link InvalidArgumentError}. */
-  readonly argument?: { readonly field: string; readonly value: string; readonly limit: string };
+  readonly argument?: {
+    readonly field: string;
+    readonly value: ReturnType<typeof plainValue>;
+    readonly limit: string;
+  };
 }
 
 /** Takes an error apart; one that is not ours becomes `ERR_TEXT_WORKER`. */
@@ -33,7 +37,7 @@ export function toPlainError(error: unknown): PlainError {
   const { code, message, hint } = error;
   if (!(error instanceof InvalidArgumentError)) return { code, message, hint };
   const { field, value, limit } = error;
-  return { code, message, hint, argument: { field, value: String(value), limit } };
+  return { code, message, hint, argument: { field, value: plainValue(value), limit } };
 }
 
 /** Makes the typed error again. */

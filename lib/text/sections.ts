@@ -49,14 +49,15 @@ export function findSections(
 /** Marks the first tool's name and the last text of the last tool. */
 function markTools(tools: readonly ChatTool[], marks: Marks): ChatTool[] {
   if (tools.length === 0) return [];
-  const copy = structuredClone(tools) as unknown as Leaf[];
-  const first = (copy[0] as { function: { name: string } }).function;
-  const last = lastText((copy.at(-1) as unknown as { function: Leaf }).function);
+  const copy: ChatTool[] = structuredClone([...tools]);
+  const functions: (Leaf & { name: string })[] = copy.map((tool) => tool.function);
+  const [first] = functions;
+  const last = lastText(functions[functions.length - 1]);
   if (last && last.node !== first) {
     first.name = marks.putStart(first.name, 'tools', 0);
     last.node[last.key] = marks.putEnd(String(last.node[last.key]), 'tools', 0);
   }
-  return copy as unknown as ChatTool[];
+  return copy;
 }
 
 type Leaf = Record<string, unknown>;

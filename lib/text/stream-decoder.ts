@@ -21,7 +21,7 @@ const replacement = '\ufffd';
 export class StreamDecoder {
   #ids: number[];
   #numClean: number;
-  /** Unknown when the window was just cut. */
+  /** Unknown until the first text is given out, and when the window was just cut. */
   #givenLength: number | undefined;
   /** A place in the window before which all characters are whole. */
   #cut = 0;
@@ -39,7 +39,7 @@ export class StreamDecoder {
    *
    * A stream must not stand in two batches at the same time.
    *
-   * @param isLast no token follows: what was held back is let out
+   * @param additions of each stream; `isLast`: no token follows: what was held back is let out
    */
   static async push(
     decodeBatch: DecodeBatch,
@@ -72,13 +72,13 @@ export class StreamDecoder {
   }
 
   #take(texts: string[], isLast: boolean): string {
-    const givenLength = this.#givenLength ?? texts.pop()!.replace(/\ufffd+$/, '').length;
-    this.#givenLength = givenLength;
+    const given = this.#givenLength === undefined ? texts.pop()! : undefined;
     const numShorter = texts.findIndex((text) => !text.endsWith(replacement));
     const isHeld = numShorter < 0 && !isLast && this.#ids.length - this.#numClean < maxHeldLen;
     if (isHeld) return '';
     const numCut = numShorter >= 0 ? numShorter : fewestReplaced(texts);
     const text = texts[numCut];
+    const givenLength = this.#givenLength ?? sharedLength(given!, text);
     this.#givenLength = text.length;
     this.#numClean = this.#ids.length - numCut;
     if (numShorter >= 0) this.#shorten();
@@ -95,6 +95,16 @@ export class StreamDecoder {
     this.#givenLength = undefined;
     this.#cut = 0;
   }
+}
+
+/**
+ * How much of a text was there before: all of `given`, but for a character at its end that is whole only now. A U+FFFD
+ * that stays one is not new: the context may begin within a character, and a prompt may end in a real one.
+ */
+function sharedLength(given: string, text: string): number {
+  let length = 0;
+  while (length < given.length && given[length] === text[length]) length++;
+  return length;
 }
 
 /**

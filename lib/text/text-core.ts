@@ -212,7 +212,15 @@ function joinPieces(pieces: readonly TextPiece[], encoded: readonly EncodedText[
 function renderInput(request: ChatRequest): RenderInput {
   const messages = normalizeMessages(request.messages);
   checkTools(request.tools);
-  const { tools, continueFinalMessage = false, isContinuation } = request;
+  const { tools, continueFinalMessage = false, isContinuation, templateVariables } = request;
+  for (const field of ['addGenerationPrompt', 'continueFinalMessage', 'canonicalTools'] as const) {
+    const value: unknown = request[field];
+    if (value === undefined || typeof value === 'boolean') continue;
+    throw new InvalidArgumentError(field, value, 'true or false');
+  }
+  if (templateVariables !== undefined && !isObject(templateVariables)) {
+    throw new InvalidArgumentError('templateVariables', templateVariables, 'an object');
+  }
   const addGenerationPrompt = request.addGenerationPrompt ?? !continueFinalMessage;
   if (continueFinalMessage && (addGenerationPrompt || isContinuation)) {
     const other = isContinuation ? 'a prefix' : 'addGenerationPrompt';
@@ -223,6 +231,9 @@ function renderInput(request: ChatRequest): RenderInput {
     messages,
     tools: ordered?.length ? ordered : undefined,
     addGenerationPrompt,
-    variables: request.templateVariables,
+    variables: templateVariables,
   };
 }
+
+const isObject = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -11,6 +11,7 @@ import { readTokenizerFiles, type TokenizerFiles } from './tokenizer-files.js';
 const maxInlineMessages = 16;
 const maxInlineBytes = 16 * 1024;
 
+/** Whose tokenizer and template a text worker has. */
 export interface TextWorkerOptions {
   /** Of the checkpoint. */
   readonly folder: string;
@@ -138,7 +139,8 @@ export class TextWorker {
     try {
       worker.postMessage(request);
     } catch (error) {
-      throw new InvalidArgumentError('messages', error, 'plain data, which can be cloned');
+      const { message } = error as Error;
+      throw new InvalidArgumentError('messages', message, 'plain data, which can be cloned');
     }
     worker.ref();
     return new Promise((resolve, reject) => {
@@ -182,14 +184,23 @@ export class TextWorker {
 
 /** Whether a chat is below both limits. */
 function isSmall({ messages, tools = [] }: ChatRequest): boolean {
-  if (!Array.isArray(messages)) return true; // refused at once
+  if (!Array.isArray(messages) || !Array.isArray(tools)) return true; // refused at once
   if (messages.length >= maxInlineMessages) return false;
   let bytes = 0;
-  for (const part of [...messages, ...tools]) {
-    const { content } = part as Partial<ChatMessage>;
+  for (const [i, part] of [...messages, ...tools].entries()) {
+    const content = (part as Partial<ChatMessage> | null)?.content;
     if (typeof content === 'string' && content.length >= maxInlineBytes) return false;
-    bytes += Buffer.byteLength(JSON.stringify(part) ?? '');
+    const isMessage = i < messages.length;
+    bytes += jsonBytes(part, isMessage ? `messages[${i}]` : `tools[${i - messages.length}]`);
     if (bytes >= maxInlineBytes) return false;
   }
   return true;
+}
+
+function jsonBytes(part: unknown, field: string): number {
+  try {
+    return Buffer.byteLength(JSON.stringify(part) ?? '');
+  } catch {
+    throw new InvalidArgumentError(field, part, 'data that JSON can hold');
+  }
 }

@@ -1,5 +1,6 @@
 import { Device, type KvCache, type Recorder, type RecordLimits } from '../../lib/device/index.js';
 import { Recorder as RealRecorder } from '../../lib/device/recorder.js';
+import { fillLimits } from '../../lib/device/step-limits.js';
 
 const code = (name: string) => expect.objectContaining({ code: name });
 const limits: RecordLimits = {
@@ -65,7 +66,7 @@ describe('a recording', () => {
   });
 
   test('keeps a residual alive up to the last op that updates it', () => {
-    const recorder = new RealRecorder(parts.norm.context, limits, kvCache);
+    const recorder = new RealRecorder(parts.norm.context, fillLimits(limits), kvCache);
     decoder(recorder, 2);
     const { ops, lifetimes, arena } = recorder.finish();
     const [residual] = lifetimes;
@@ -171,6 +172,18 @@ describe('a recording', () => {
     const freed = zeros(hidden);
     freed.free();
     expect(() => record((r) => norm(r, freed))).toThrow(code('ERR_CLOSED'));
+  });
+
+  test('takes maxSeqs for the counts that are left out', () => {
+    const program = device.record(
+      { maxTokens: 8, maxSeqs: 3, maxBlocksPerSeq: 2 },
+      undefined,
+      (r) => r.output({ hidden: r.embed({ table: parts.table }) }),
+    );
+    const { maxLogitRows, maxTableRows, maxCopies, numSamplingSlots } = program.limits;
+    expect([maxLogitRows, maxTableRows, maxCopies, numSamplingSlots]).toEqual([3, 3, 3, 3]);
+    expect(program.createStepBuffer().copies).toHaveLength(2 * 3);
+    program.free();
   });
 
   test('refuses limits that are no counts', () => {

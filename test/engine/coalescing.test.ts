@@ -54,6 +54,29 @@ describe('a waiting request', () => {
     expect(order).toEqual(['stranger', 'first', 'coalesced']);
   });
 
+  test('waits for nothing that is less than half a block', async () => {
+    const { client, core } = slowEngine();
+    for (const numCommon of [1, 3, 8 + 3]) {
+      const shared = promptOf(numCommon);
+      const long = client.runOne([...shared, ...promptOf(60)]);
+      const second = await client.runOne([...shared, ...promptOf(5)]);
+      const isWhole = numCommon > 8;
+      expect(core.stats().numCoalesced).toBe(isWhole ? 1 : 0);
+      expect(second.finished!.usage.cachedTokens).toBe(isWhole ? 8 : 0);
+      await long;
+    }
+  });
+
+  test('waits for half of a block', async () => {
+    const { client, core } = slowEngine();
+    const shared = promptOf(4);
+    const long = client.runOne([...shared, ...promptOf(60)]);
+    const second = await client.runOne([...shared, ...promptOf(5)]);
+    expect(core.stats().numCoalesced).toBe(1);
+    expect(second.finished!.usage).toMatchObject({ cachedTokens: 4, copiedTokens: 4 });
+    await long;
+  });
+
   test('does not wait for one with another salt', async () => {
     const { client, core } = slowEngine();
     const prompt = promptOf(40);

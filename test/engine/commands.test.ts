@@ -31,6 +31,8 @@ const size: fc.Arbitrary<EngineSize> = fc.record({
   maxQueue: fc.constantFrom(8, 1024, 1024),
   maxSeqsPerSalt: fc.constantFrom(undefined, undefined, undefined, undefined, 1, 2),
   priorityAgeingMs: fc.constantFrom(undefined, 20, Number.POSITIVE_INFINITY),
+  // None, so that preemptions happen, and the default.
+  admissionReserve: fc.constantFrom(0, 0, 0, 1),
 });
 
 const wish: fc.Arbitrary<Wish> = fc.record({

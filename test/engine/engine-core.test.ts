@@ -142,6 +142,22 @@ describe('fork', () => {
     expect(tokens).toEqual(answerAlone(prompt, 20, vocabSize).tokens);
   });
 
+  test('that the pool could never hold is refused at once, and its parent goes on', async () => {
+    const { client, core } = arithmeticEngine({ numBlocks: 6, blockSize: 8 });
+    const prompt = promptOf(19);
+    const parent = client.runOne(prompt, { maxTokens: 10 });
+    const forks = [client.follow(50), client.follow(51)];
+    client.afterEvents = () => {
+      client.afterEvents = () => {};
+      core.fork({ id: 50, from: 1, maxTokens: 100 });
+      core.fork({ id: 51, from: 1, maxTokens: 21 });
+    };
+    await expect(forks[0]).rejects.toMatchObject({ code: 'ERR_POOL_TOO_SMALL' });
+    const { tokens } = await parent;
+    expect(tokens).toEqual(answerAlone(prompt, 10, vocabSize).tokens);
+    expect((await forks[1])[0].tokens).toHaveLength(21);
+  });
+
   test('of a request that has ended is refused', async () => {
     const { client, core } = arithmeticEngine({ numBlocks: 64, blockSize: 8 });
     await client.run(promptOf(5));

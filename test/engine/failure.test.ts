@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { errorOf, failureOf } from '../../lib/engine/index.js';
 import {
   EngineError,
@@ -62,6 +64,27 @@ describe('a failed step', () => {
     const { finished, tokens } = await client.runOne(prompt);
     expect(finished!.usage.cachedTokens).toBe(32);
     expect(tokens).toEqual(answerAlone(prompt, 1, vocabSize).tokens);
+  });
+
+  test('is not kept alive by those that fail after it', async () => {
+    const { client, executor } = arithmeticEngine({ numBlocks: 64, blockSize: 8, maxSeqs: 1 });
+    const errors: Array<WeakRef<Error>> = [];
+    const failNextStep = (): void => {
+      executor.nextFailure = new EngineError('ERR_OUT_OF_MEMORY', 'no room for activations');
+      errors.push(new WeakRef(executor.nextFailure));
+    };
+    // Each error is made while the one before it is being told, so that its stack holds on to that.
+    client.core.onStep(() => {
+      if (errors.length < 9) failNextStep();
+    });
+    failNextStep();
+    const requests = Array.from({ length: 9 }, () => client.run(promptOf(4)).catch(() => {}));
+    await Promise.all(requests);
+    setFlagsFromString('--expose-gc');
+    runInNewContext('gc')();
+    const numAlive = errors.filter((error) => error.deref() !== undefined).length;
+    expect(errors).toHaveLength(9);
+    expect(numAlive).toBeLessThan(3);
   });
 
   test('of an executor that throws is a failed step', async () => {

@@ -30,7 +30,7 @@ class ClockExecutor extends ArithmeticExecutor {
 }
 
 /** An engine that knows what a step costs, and the rows of each of its steps from then on, by table row. */
-async function shareEngine(maxStepMs = 100) {
+async function shareEngine(maxStepMs = 100, priorityAgeingMs?: number) {
   const kv = { numBlocks: 6000, blockSize: 16 };
   const steps: Array<Map<number, number>> = [];
   const core = new EngineCore({
@@ -40,6 +40,7 @@ async function shareEngine(maxStepMs = 100) {
     model: { vocabSize, contextLen: longLen + 16, eosTokenIds: [] },
     kv,
     maxStepMs,
+    priorityAgeingMs,
   });
   const client = new Client(core, false);
   const untilStep = async (numSteps: number) => {
@@ -160,6 +161,25 @@ describe('prompts that are prefilled together', () => {
     expect(full.every((rows) => rows.get(1) === 384 && rows.get(0) === 128)).toBe(true);
     expect(full.length).toBeGreaterThan(5);
     await low;
+    await core.close();
+  });
+
+  test('of a low priority have their share once they are first in line, however many urgent ones come', async () => {
+    const { client, core, steps } = await shareEngine(100, 1e-6);
+    let isDone = false;
+    const urgent: Promise<unknown>[] = [];
+    const low = client.runOne(promptOf(3000)).then(() => {
+      isDone = true;
+    });
+    client.afterEvents = () => {
+      if (!isDone && urgent.length < 200)
+        urgent.push(client.runOne(promptOf(600), { priority: 9 }));
+    };
+    for (let i = 0; i < 6; i++) urgent.push(client.runOne(promptOf(600), { priority: 9 }));
+    await low;
+    // An eighth of 512 rows in each step, and a few until the last one is done.
+    expect(steps.length).toBeLessThanOrEqual(Math.ceil(3000 / 64) + 4);
+    await Promise.all(urgent);
     await core.close();
   });
 

@@ -29,6 +29,47 @@ describe('out of blocks', () => {
     expect(low.finished!.usage.preemptions).toBeGreaterThan(0);
   });
 
+  test('one that has waited as long as a priority is worth is not preempted for it', async () => {
+    const clock = { nowMs: 0 };
+    const engine = { clock: () => clock.nowMs, priorityAgeingMs: 1000 };
+    const { client } = arithmeticEngine({ numBlocks: 11, blockSize: 8, engine });
+    const old = client.runOne(promptOf(20), { maxTokens: 25 });
+    clock.nowMs += 2000;
+    const urgent = client.runOne(promptOf(40), { maxTokens: 25, priority: 1 });
+    const [{ finished: first }, { finished: last }] = await Promise.all([old, urgent]);
+    expect(first!.usage.preemptions).toBe(0);
+    expect(last!.usage.preemptions).toBeGreaterThan(0);
+  });
+
+  test('an old request in a stream of urgent ones is done once its time has come', async () => {
+    const clock = { nowMs: 0 };
+    const engine = { clock: () => clock.nowMs, priorityAgeingMs: 100, admissionReserve: 0 };
+    const { client, core } = arithmeticEngine({
+      numBlocks: 17,
+      blockSize: 8,
+      engine,
+      onSubmit: () => {
+        clock.nowMs += 10;
+      },
+    });
+    let isDone = false;
+    const urgent: Promise<unknown>[] = [];
+    const low = client.runOne(promptOf(12), { maxTokens: 60 }).then((sample) => {
+      isDone = true;
+      return sample;
+    });
+    client.afterEvents = () => {
+      const { numRunning, numWaiting } = core.stats();
+      if (isDone || numRunning + numWaiting > 8) return;
+      urgent.push(client.run(promptOf(24), { maxTokens: 30, priority: 3 }));
+    };
+    // It is overtaken by those of the first 300 ms, 30 steps.
+    const { finished } = await low;
+    expect(finished!.usage.preemptions).toBeLessThan(4);
+    await Promise.all(urgent);
+    expect(core.stats().numPreemptions).toBeGreaterThan(10);
+  });
+
   test('penalties and seeds go on where they were', async () => {
     const sampling = { ...greedy, temperature: 1, presencePenalty: 0.5 };
     const { client, core } = arithmeticEngine({ numBlocks: 13, blockSize: 8 });

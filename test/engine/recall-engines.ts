@@ -14,6 +14,8 @@ export interface EngineSize {
   readonly maxQueue?: number;
   readonly maxSeqsPerSalt?: number;
   readonly priorityAgeingMs?: number;
+  /** Default 0: preemptions are to happen. */
+  readonly admissionReserve?: number;
 }
 
 /** An executor that says whether a step is on, and looks at the engine after each. */
@@ -68,7 +70,7 @@ export class RecallEngines {
       maxSeqs,
       maxChunkTokens,
       maxQueue,
-      admissionReserve: 0, // preemptions are to happen
+      admissionReserve: size.admissionReserve ?? 0,
       maxSeqsPerSalt: size.maxSeqsPerSalt,
       priorityAgeingMs: size.priorityAgeingMs,
     });

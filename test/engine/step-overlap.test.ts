@@ -1,7 +1,14 @@
+import { strict as assert } from 'node:assert';
 import type { StepBatch } from '../../lib/engine/index.js';
 import { EngineError } from '../../lib/errors.js';
 import { answerAlone } from './arithmetic-model.js';
-import { arithmeticEngine, greedy, randomFrom, randomTokens } from './harness.js';
+import {
+  arithmeticEngine,
+  greedy,
+  randomFrom,
+  randomTokens,
+  type SampleResult,
+} from './harness.js';
 
 const random = randomFrom(12);
 const vocabSize = 97;
@@ -72,6 +79,29 @@ describe('steps that overlap', () => {
   });
 });
 
+describe('samples of one token each', () => {
+  test('are all drawn before another request can have their blocks', async () => {
+    // Seven blocks of 8: five for the other request, which wants one more at some time, and two for the samples' prompt.
+    // For one of the lengths that time is the step behind the one that draws the samples.
+    const engine = { admissionReserve: 0 };
+    const { client, core } = arithmeticEngine({ numBlocks: 8, blockSize: 8, engine });
+    const sampling = { ...greedy, temperature: 1 };
+    for (let length = 33; length <= 40; length++) {
+      const prompts = [promptOf(length), promptOf(16)];
+      const other = client.runOne(prompts[0], { maxTokens: 10, priority: 1, cache: 'off' });
+      const steps = core.stats().numSteps;
+      while (core.stats().numSteps < steps + 2) await new Promise(setImmediate);
+      const samples = await client.run(prompts[1], { n: 3, maxTokens: 1, sampling, cache: 'off' });
+      expect((await other).tokens).toEqual(answerAlone(prompts[0], 10, vocabSize).tokens);
+      for (const [i, { tokens }] of samples.entries()) {
+        const draw = { temperature: 1, seed: BigInt(i) };
+        expect(tokens).toEqual(answerAlone(prompts[1], 1, vocabSize, draw).tokens);
+      }
+    }
+    expect(core.stats().cache.numLive).toBe(0);
+  });
+});
+
 describe('an end that is seen one step late', () => {
   test.each([
     ['inside a block', 9, 4],
@@ -137,6 +167,33 @@ describe('a step that fails with another one behind it', () => {
     };
     await expect(failing).rejects.toMatchObject({ code: 'ERR_OUT_OF_MEMORY' });
     expect((await other!).tokens).toEqual(answerAlone(prompts[1], 5, vocabSize).tokens);
+    expect(core.stats()).toMatchObject({ numRunning: 0, cache: { numLive: 0 } });
+  });
+
+  test('does not let those behind it refuse each other for ever', async () => {
+    const prompts = [promptOf(20), promptOf(12)];
+    const joined: Array<Promise<SampleResult>> = [];
+    let numSteps = 0;
+    let failsAt = Number.POSITIVE_INFINITY;
+    const { client, core, executor } = arithmeticEngine({
+      ...pool,
+      onSubmit: () => {
+        numSteps++;
+        assert(numSteps < 100, 'steps refuse each other without end');
+        // The first joins the step behind the one that fails, the second the step behind that.
+        if (numSteps !== failsAt && numSteps !== failsAt + 1) return;
+        joined.push(client.runOne(prompts[joined.length], { maxTokens: 5 }));
+      },
+    });
+    const failing = client.runOne(promptOf(9), { maxTokens: 40 });
+    while (client.samples.get(1)![0].tokens.length < 3) await new Promise(setImmediate);
+    executor.nextFailure = failure;
+    failsAt = numSteps + 1;
+    await expect(failing).rejects.toMatchObject({ code: 'ERR_OUT_OF_MEMORY' });
+    expect(joined).toHaveLength(2);
+    for (const [i, { tokens }] of (await Promise.all(joined)).entries()) {
+      expect(tokens).toEqual(answerAlone(prompts[i], 5, vocabSize).tokens);
+    }
     expect(core.stats()).toMatchObject({ numRunning: 0, cache: { numLive: 0 } });
   });
 

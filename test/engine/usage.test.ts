@@ -133,16 +133,20 @@ describe('usage', () => {
     });
   });
 
-  test('of requests preempted with the cache on repeats little', async () => {
+  test('of a preempted request repeats the block that was taken from it meanwhile, and no more', async () => {
+    const blockSize = 8;
     const recomputed = { auto: 0, off: 0 };
     for (const cache of ['auto', 'off'] as const) {
-      const { client, core } = arithmeticEngine({ numBlocks: 25, blockSize: 8 });
-      const runs = await Promise.all(
-        Array.from({ length: 4 }, () => client.runOne(promptOf(14), { maxTokens: 40, cache })),
-      );
-      for (const { finished } of runs) recomputed[cache] += finished!.usage.recomputedTokens;
-      expect(core.stats().numPreemptions).toBeGreaterThan(0);
+      // Eleven blocks: the second request runs out of them in its sixth, and waits until the first has ended, in its seventh.
+      const { client } = arithmeticEngine({ numBlocks: 12, blockSize });
+      const [, second] = await Promise.all([
+        client.runOne(promptOf(33), { maxTokens: 18, cache }),
+        client.runOne(promptOf(28), { maxTokens: 20, cache }),
+      ]);
+      expect(second.finished!.usage.preemptions).toBe(1);
+      recomputed[cache] = second.finished!.usage.recomputedTokens;
     }
-    expect(recomputed.auto).toBeLessThan(recomputed.off / 2);
+    expect(recomputed.auto).toBeLessThanOrEqual(blockSize);
+    expect(recomputed.off).toBeGreaterThanOrEqual(4 * blockSize);
   });
 });

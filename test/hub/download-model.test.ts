@@ -4,9 +4,10 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type DownloadProgress, downloadModel } from '../../lib/hub/index.js';
 import { HubFixture, repo } from './hub-fixture.js';
 import { oidOf } from './hub-server.js';
@@ -118,12 +119,15 @@ describe('downloadModel', () => {
 
   test('shows the token to the hub and to no other host', async () => {
     process.env.HF_TOKEN = 'hf_secret';
+    hub.server.faults = { listsElsewhere: true };
     await downloadModel(main);
     const { seen } = hub.server;
-    const onCdn = seen.filter(({ path }) => path.startsWith('/cdn/'));
-    expect(onCdn.length).toBeGreaterThan(0);
-    for (const { path, authorization } of seen) {
-      expect(authorization).toBe(path.startsWith('/cdn/') ? undefined : 'Bearer hf_secret');
+    const elsewhere = seen.filter(({ host }) => host.startsWith('localhost'));
+    for (const part of ['/cdn/', '/tree/']) {
+      expect(elsewhere.some(({ path }) => path.includes(part))).toBe(true);
+    }
+    for (const { host, authorization } of seen) {
+      expect(authorization).toBe(host.startsWith('localhost') ? undefined : 'Bearer hf_secret');
     }
   });
 
@@ -132,6 +136,70 @@ describe('downloadModel', () => {
     const onProgress = () => abort.abort(new Error('enough'));
     const options = { signal: abort.signal, onProgress };
     await expect(downloadModel(main, options)).rejects.toThrow('enough');
+  });
+
+  test('brings each file once when several ask for it at the same time', async () => {
+    const folders = await Promise.all(Array.from({ length: 4 }, () => downloadModel(main)));
+    for (const name of hub.neededNames()) {
+      const content = hub.server.files.get(name)!;
+      expect(readFileSync(join(folders[3], name)).equals(content)).toBe(true);
+      expect(hub.server.downloads(name)).toHaveLength(1);
+    }
+    expect(readdirSync(join(hub.cacheFolder, 'blobs'))).toHaveLength(hub.neededNames().length);
+  });
+
+  test('puts a whole file where a snapshot has a part of it', async () => {
+    const name = hub.largestName();
+    const path = join(await downloadModel(main), name);
+    rmSync(path);
+    writeFileSync(path, 'a part');
+    await downloadModel(main);
+    expect(readFileSync(path).equals(hub.server.files.get(name)!)).toBe(true);
+    expect(readdirSync(dirname(path)).sort()).toEqual(hub.neededNames());
+  });
+
+  test.each(['../x', '/etc/x', 'a/x', 'a\\x', '.x', 'x\0y', ''])(
+    'refuses an index that names the shard %j.safetensors',
+    async (stem) => {
+      const index = JSON.stringify({ weight_map: { a: `${stem}.safetensors` } });
+      hub.server.files.set('model.safetensors.index.json', Buffer.from(index));
+      hub.server.files.set(`${stem}.safetensors`, Buffer.from('x'));
+      const shown = JSON.stringify(`${stem}.safetensors`);
+      await expect(downloadModel(main)).rejects.toMatchObject({
+        code: 'ERR_SAFETENSORS_INDEX',
+        message: expect.stringContaining(shown),
+      });
+    },
+  );
+
+  test('refuses another commit than the one that was asked for', async () => {
+    const commit = 'f'.repeat(40);
+    hub.server.faults = { commit };
+    const pinned = { repo, revision: hub.server.commit };
+    await expect(downloadModel(pinned)).rejects.toEqual(
+      refusal('ERR_HUB_FAILED', commit, pinned.revision),
+    );
+  });
+
+  test.each(['<html>Log in</html>', '[null]', '{}'])('refuses the answer %j', async (text) => {
+    hub.server.faults = { text };
+    await expect(downloadModel(main)).rejects.toEqual(refusal('ERR_HUB_FAILED', repo));
+  });
+
+  test.each(['hf-mirror.com', 'ftp://hub'])('refuses HF_ENDPOINT=%s', async (endpoint) => {
+    process.env.HF_ENDPOINT = endpoint;
+    await expect(downloadModel(main)).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+      field: 'HF_ENDPOINT',
+      value: endpoint,
+    });
+  });
+
+  test('names the cache that cannot be written', async () => {
+    const file = join(hub.home, 'file');
+    writeFileSync(file, '');
+    process.env.HF_HUB_CACHE = join(file, 'hub');
+    await expect(downloadModel(main)).rejects.toEqual(refusal('ERR_HUB_CACHE', file, 'ENOTDIR'));
   });
 
   test('asks nobody with HF_HUB_OFFLINE, and names what is missing', async () => {

@@ -14,10 +14,19 @@ export interface Faults {
   errorCode?: string;
   /** Ignores `Range`. */
   ignoresRange?: boolean;
+  /** Sends so many bytes of the next file that has more, and then nothing, without ending the response. */
+  stallAfter?: number;
+  /** Gives this commit for every revision. */
+  commit?: string;
+  /** Says that the next page of the listing is at another host. */
+  listsElsewhere?: boolean;
+  /** Answers every request with this text. */
+  text?: string;
 }
 
 /** A request as the server saw it. */
 export interface SeenRequest {
+  readonly host: string;
   readonly path: string;
   readonly range: string | undefined;
   readonly authorization: string | undefined;
@@ -36,7 +45,7 @@ export class HubServer {
 
   constructor(
     readonly repo: string,
-    readonly files: ReadonlyMap<string, Buffer>,
+    readonly files: Map<string, Buffer>,
   ) {
     this.#server = createServer((request, response) => this.#answer(request, response));
   }
@@ -63,10 +72,11 @@ export class HubServer {
 
   #answer(request: IncomingMessage, response: ServerResponse): ServerResponse {
     const { pathname: path, searchParams } = new URL(request.url!, 'http://host');
-    const { range, authorization } = request.headers;
-    this.seen.push({ path, range, authorization });
-    const { status, errorCode } = this.faults;
+    const { range, authorization, host = '' } = request.headers;
+    this.seen.push({ host, path, range, authorization });
+    const { status, errorCode, text } = this.faults;
     if (status) return refuse(response, status, errorCode);
+    if (text) return response.end(text);
     const api = `/api/models/${this.repo}`;
     const revision = path.startsWith(`${api}/revision/`) && path.split('/').at(-1)!;
     if (revision) return this.#sendInfo(response, revision);
@@ -87,14 +97,17 @@ export class HubServer {
   #sendInfo(response: ServerResponse, revision: string): ServerResponse {
     const known = ['main', 'v1', 'refs%2Fpr%2F1', this.commit];
     if (!known.includes(revision)) return refuse(response, 404, 'RevisionNotFound');
-    return sendJson(response, { _id: '1', id: this.repo, sha: this.commit, gated: false });
+    const sha = this.faults.commit ?? this.commit;
+    return sendJson(response, { _id: '1', id: this.repo, sha, gated: false });
   }
 
   #sendTree(request: IncomingMessage, response: ServerResponse, start: number): ServerResponse {
     const entries = [...this.files].map(([path, content]) => entryOf(path, content));
     const folder = { type: 'directory', oid: '0'.repeat(40), size: 0, path: 'onnx' };
     const next = start + filesPerPage;
-    const url = `http://${request.headers.host}/api/models/${this.repo}/tree/${this.commit}?cursor=${next}`;
+    const { host = '' } = request.headers;
+    const nextHost = this.faults.listsElsewhere ? host.replace(/^[^:]*/, 'localhost') : host;
+    const url = `http://${nextHost}/api/models/${this.repo}/tree/${this.commit}?cursor=${next}`;
     const link = next < entries.length ? { link: `<${url}>; rel="next"` } : {};
     return sendJson(response, [...(start ? [] : [folder]), ...entries.slice(start, next)], link);
   }
@@ -107,6 +120,12 @@ export class HubServer {
     const headers = { 'content-length': body.length, etag: `"${oidOf(content)}"` };
     if (start > 0) response.writeHead(206, { ...headers, 'content-range': range });
     else response.writeHead(200, headers);
+    const { stallAfter } = this.faults;
+    if (stallAfter !== undefined && content.length > stallAfter) {
+      this.faults.stallAfter = undefined;
+      response.write(body.subarray(0, stallAfter));
+      return response;
+    }
     const cut = this.faults.cutAfter?.shift();
     if (cut === undefined || cut >= body.length) return response.end(body);
     response.write(body.subarray(0, cut), () => response.socket?.end());

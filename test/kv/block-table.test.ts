@@ -23,4 +23,14 @@ describe('BlockTable', () => {
     expect([...table.blocks.subarray(0, 4)]).toEqual([5, 9, 7, 8]);
     expect(table.version).toBe(version + 2);
   });
+
+  test('gives the entries that changed once', () => {
+    const table = new BlockTable();
+    for (const block of [5, 6, 7]) table.append(block);
+    expect(table.takeChanges()).toEqual({ firstColumn: 0, blocks: Int32Array.of(5, 6, 7) });
+    expect(table.takeChanges()).toEqual({ firstColumn: 3, blocks: new Int32Array(0) });
+    table.append(8);
+    table.replace(2, 9);
+    expect(table.takeChanges()).toEqual({ firstColumn: 2, blocks: Int32Array.of(9, 8) });
+  });
 });

@@ -1,3 +1,4 @@
+import type { EnginePort } from '../../dist/engine/index.js';
 import type { EngineStats } from '../../dist/index.js';
 import { Llm, type LlmInfo } from '../../dist/llm/llm.js';
 import { TextWorker } from '../../dist/text/index.js';
@@ -27,7 +28,6 @@ const opened: Llm[] = [];
  */
 export async function openArithmeticLlm(options: ArithmeticLlmOptions = {}): Promise<Llm> {
   const { numBlocks = 65, blockSize = 8, contextLen = 512, maxSeqs = 8 } = options;
-  const text = await TextWorker.start({ folder: options.folder ?? writeTokenizer() });
   const engine: ArithmeticEngineOptions = {
     executor: { numBlocks, blockSize, maxSeqs, maxTokens: 128, vocabSize: vocabSize() },
     model: { vocabSize: vocabSize(), contextLen, eosTokenIds: [endTokenId] },
@@ -35,6 +35,17 @@ export async function openArithmeticLlm(options: ArithmeticLlmOptions = {}): Pro
     maxQueue: options.maxQueue,
   };
   const core = inWorker() ? await openSharedRemoteEngine(engine) : makeTurningEngine(engine);
+  const llm = await makeLlm(core, { ...options, contextLen, blockSize });
+  opened.push(llm);
+  return llm;
+}
+
+/** The face over an engine; with the tiny tokenizer unless there is another in `folder`. */
+export async function makeLlm(
+  core: EnginePort,
+  { contextLen, blockSize, salt, folder = writeTokenizer() }: ArithmeticLlmOptions,
+): Promise<Llm> {
+  const text = await TextWorker.start({ folder });
   const sampling = {
     temperature: 0,
     topK: 0,
@@ -44,15 +55,9 @@ export async function openArithmeticLlm(options: ArithmeticLlmOptions = {}): Pro
     presencePenalty: 0,
     frequencyPenalty: 0,
   };
-  const llm = new Llm({
-    core,
-    text,
-    defaults: { sampling, salt: options.salt, contextLen },
-    info: { contextLen, blockSize } as LlmInfo,
-    free: async () => {},
-  });
-  opened.push(llm);
-  return llm;
+  const info = { contextLen, blockSize } as LlmInfo;
+  const defaults = { sampling, salt, contextLen: info.contextLen };
+  return new Llm({ core, text, defaults, info, free: async () => {} });
 }
 
 /** Closes every model of the test and shows that none of their blocks was still taken. */

@@ -67,6 +67,85 @@ describe('bad input', () => {
       (llm) => llm.chat([user('x')], { tools: [{}] as never }),
       { field: 'tools[0]' },
     ],
+    [
+      'tools in an object',
+      (llm) => llm.chat([user('x')], { tools: {} as never }),
+      { field: 'tools' },
+    ],
+    ['a message that is null', (llm) => llm.chat([null as never]), { field: 'messages[0]' }],
+    ['one message that stands alone', (llm) => llm.chat(user('x') as never), { field: 'messages' }],
+    ['a prompt in an object', (llm) => llm.generate({ prompt: 'x' } as never), { field: 'prompt' }],
+    [
+      'an ignoreEos that is a text',
+      (llm) => llm.generate('a', { ignoreEos: 'no' as never }),
+      { field: 'ignoreEos', value: 'no' },
+    ],
+    [
+      'a keepPrefix that is a number',
+      (llm) => llm.generate('a', { keepPrefix: 1 as never }),
+      { field: 'keepPrefix' },
+    ],
+    [
+      'logprobs of true',
+      (llm) => llm.generate('a', { logprobs: true as never }),
+      { field: 'logprobs', value: true },
+    ],
+    [
+      'a tag that is a number',
+      (llm) => llm.generate('a', { tag: 5 as never, keepPrefix: true }),
+      { field: 'tag' },
+    ],
+    [
+      'a tag of what nothing holds',
+      (llm) => llm.generate('a', { tag: 'page' }),
+      { field: 'tag', limit: 'to come with keepPrefix or retainMs' },
+    ],
+    [
+      'template variables in a text',
+      (llm) => llm.chat([user('x')], { templateVariables: 'x' as never }),
+      { field: 'templateVariables' },
+    ],
+    [
+      'a response format in a text',
+      (llm) => llm.generate('a', { responseFormat: 'json' as never }),
+      { field: 'responseFormat', value: 'json' },
+    ],
+    [
+      'a message that holds itself',
+      (llm) => {
+        const message: Record<string, unknown> = { ...user('x') };
+        message.self = message;
+        return llm.chat([user('x'), message as never]);
+      },
+      { field: 'messages[1]' },
+    ],
+    [
+      'a null among many messages',
+      (llm) => llm.chat([...Array.from({ length: 20 }, () => user('x')), null as never]),
+      { field: 'messages[20]', value: null },
+    ],
+    [
+      'a schema that JSON cannot hold',
+      (llm) =>
+        llm.generate('a', { responseFormat: { type: 'json_schema', schema: { const: 5n } } }),
+      { field: 'responseFormat.schema' },
+    ],
+    [
+      'a continueFinalMessage that is a text',
+      (llm) => llm.chat([user('x')], { continueFinalMessage: 'no' as never }),
+      { field: 'continueFinalMessage', value: 'no' },
+    ],
+    ['nothing to pin', (llm) => llm.pin(undefined as never), { field: 'spec' }],
+    ['a text to prewarm', (llm) => llm.prewarm('x' as never), { field: 'spec', value: 'x' }],
+    ['messages to explain', (llm) => llm.explain([user('x')] as never), { field: 'spec' }],
+    [
+      'a misspelt option of explain()',
+      (llm) => llm.explain({ prompt: 'x' }, { slat: 'x' } as object),
+      { field: 'options.slat' },
+    ],
+    ['a pin that is none', (llm) => llm.unpin(3 as never), { field: 'pin', value: 3 }],
+    ['a block map of 5', (llm) => llm.blockMap(5 as never), { field: 'options', value: 5 }],
+    ['to close otherwise', (llm) => llm.close('now' as never), { field: 'mode', value: 'now' }],
   ];
 
   let llm: Llm;
@@ -82,6 +161,12 @@ describe('bad input', () => {
       numWaiting: 0,
       cache: { numLive: 0 },
     });
+  });
+
+  test('says what it was given instead of messages', async () => {
+    const given = "messages is { role: 'user', content: 'x' }; expected an array";
+    await expect(llm.chat(user('x') as never)).rejects.toThrow(given);
+    await expect(llm.chat([])).rejects.toThrow('messages is []; expected an array');
   });
 
   test('refuses a request that the whole pool cannot hold', async () => {

@@ -84,6 +84,10 @@ describe('a generation', () => {
     for await (const _ of generation) break;
     await turn();
     await expect(generation).rejects.toMatchObject({ name: 'AbortError' });
+    await llm.generate('x', { maxTokens: 1 }); // its first step comes after the end of the other
+    const { numRunning, cache } = await freshStats(llm);
+    expect([numRunning, cache.numLive]).toEqual([0, 0]);
+    expect(generation.tokenIds.length).toBeLessThan(400);
     await llm.close();
   });
 

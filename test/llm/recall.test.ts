@@ -22,6 +22,16 @@ describe('the recall model', () => {
     expect(ben.usage.cachedTokens).toBeGreaterThan(20);
   });
 
+  test.each(['😀', '語', '\ufffd'])(
+    'answers a message that ends in %j without its bytes',
+    async (end) => {
+      const { text } = await llm.chat([facts, user(`Where does Omar live? ${end}`)], {
+        maxTokens: 8,
+      });
+      expect(text).not.toContain('\ufffd');
+    },
+  );
+
   test('computes only the new tokens of a second turn, sent as plain messages', async () => {
     const salt = 'turns';
     const first = [facts, user('What is the vault code of Amber?')];

@@ -1,23 +1,13 @@
 // The engine in a Worker: what is particular to it. That all else is the same, worker-suites.test.ts shows.
 import { type Llm, load } from '../../dist/index.js';
-import { Llm as ArithmeticLlm, type LlmInfo } from '../../dist/llm/llm.js';
-import { TextWorker } from '../../dist/text/index.js';
-import { vocabSize, writeTokenizer } from '../text/tiny-tokenizer.js';
+import { vocabSize } from '../text/tiny-tokenizer.js';
 import { openRemoteEngine } from './arithmetic-engine.js';
+import { makeLlm } from './arithmetic-llm.js';
 import { system, user } from './messages.js';
 
 const facts = system('The vault code of Amber is 4217. Omar lives in Lisbon.');
 const questions = ['What is the vault code of Amber?', 'Where does Omar live?'];
 const turn = () => new Promise((resolve) => setImmediate(resolve));
-const sampling = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-};
 
 /** A model over an arithmetic engine in a Worker, and the Worker. */
 async function openWithWorker({ steps }: { steps?: Int32Array } = {}) {
@@ -30,15 +20,7 @@ async function openWithWorker({ steps }: { steps?: Int32Array } = {}) {
     maxQueue: 4,
     ...{ steps },
   });
-  const text = await TextWorker.start({ folder: writeTokenizer() });
-  const llm = new ArithmeticLlm({
-    core,
-    text,
-    defaults: { sampling, salt: undefined, contextLen },
-    info: { contextLen, blockSize: 8 } as LlmInfo,
-    free: async () => {},
-  });
-  return { llm, worker };
+  return { llm: await makeLlm(core, { contextLen, blockSize: 8 }), worker };
 }
 
 describe('the recall model in a Worker', () => {
@@ -61,31 +43,6 @@ describe('the recall model in a Worker', () => {
       expect(one.usage.cachedTokens).toBe(other.usage.cachedTokens);
     }
     expect(llm.stats().cache).toEqual(inline.stats().cache);
-  });
-
-  test('draws tokens while its host is blocked, 200 ms at a time; in the calling thread it cannot', async () => {
-    const sleeper = new Int32Array(new SharedArrayBuffer(4));
-    /** Tokens that came of each block of the host. */
-    const tokensOfBlocks = async (model: Llm) => {
-      const generation = model.chat([user('x')], { maxTokens: 3900, ignoreEos: true });
-      await generation[Symbol.asyncIterator]().next();
-      const counts: number[] = [];
-      for (let i = 0; i < 4; i++) {
-        const before = generation.tokenIds.length;
-        Atomics.wait(sleeper, 0, 0, 200);
-        await turn();
-        counts.push(generation.tokenIds.length - before);
-      }
-      generation.abort('enough');
-      return counts;
-    };
-    const counts = await tokensOfBlocks(llm);
-    const inlineCounts = await tokensOfBlocks(inline);
-    const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number);
-    expect(Math.min(...counts)).toBeGreaterThan(2);
-    expect(sum(counts)).toBeGreaterThan(40);
-    // What is in flight when the host blocks, two steps, comes after it; on a busy machine one more may end meanwhile.
-    expect(sum(inlineCounts)).toBeLessThan(sum(counts) / 2);
   });
 });
 

@@ -104,6 +104,28 @@ describe('several streams', () => {
 });
 
 describe('the ids before a stream', () => {
+  test.each([
+    ['byte-level', byteLevelTokenizer()],
+    ['byte-fallback', metaspaceTokenizer('first')],
+  ])('are no part of its text where they begin within a character (%s)', async (_, tokenizer) => {
+    const core = await openCore(tokenizer);
+    const decodeBatch = (windows: number[][]) => core.decodeBatch(windows);
+    for (const before of ['a😀', '😀😀', 'a\ufffd', '語']) {
+      const ids = [...(await core.encode(before, false))];
+      const numOmar = (await core.encode('Omar', false)).length;
+      const tokenIds = [...(await core.encode('Omar lives', false))].slice(numOmar);
+      for (const numContext of [1, 2, 3, 4, 5]) {
+        const stream = new StreamDecoder(ids.slice(-numContext));
+        const texts: string[] = [];
+        for (const [i, id] of tokenIds.entries()) {
+          const addition = { stream, tokenIds: [id], isLast: i === tokenIds.length - 1 };
+          texts.push(...(await StreamDecoder.push(decodeBatch, [addition])));
+        }
+        expect([before, numContext, texts.join('')]).toEqual([before, numContext, ' lives']);
+      }
+    }
+  });
+
   test('decide whether it starts with a space', async () => {
     const core = await openCore(metaspaceTokenizer('first'));
     const before = [...(await core.encode('Omar', false))];

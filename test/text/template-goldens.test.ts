@@ -97,6 +97,34 @@ describe('a template', () => {
     });
   });
 
+  test.each([
+    ['{{ x | batch(2) | list }}', 'filter batch'],
+    ['{{ messages | map("upper") | join }}', 'filter map'],
+    ['{% filter wordwrap %}a{% endfilter %}', 'filter wordwrap'],
+    ['{% if x is divisibleby %}a{% endif %}', 'test divisibleby'],
+    ['{{ messages | selectattr("role", "in", "user") | list }}', 'test in'],
+    ['{% set sep = joiner(", ") %}{{ sep() }}', 'function joiner'],
+    ['{% for m in messages %}{{ m.content.format(1) }}{% endfor %}', 'method format'],
+    ['{{ x.zfill(2) ~ ("a" | center) ~ x.zfill(3) }}', 'method zfill, filter center'],
+    ['{% macro m(a) %}{{ a | title | ljust }}{% endmacro %}', 'filter ljust'],
+  ])('with %s is refused at load, by name', async (source, names) => {
+    await expect(coreOf(source)).rejects.toMatchObject({
+      code: 'ERR_TEMPLATE',
+      message: `the chat template "default" needs what is not supported: ${names}`,
+      hint: expect.stringContaining('chat_template.jinja'),
+    });
+  });
+
+  test('may have whatever some value has, and what it makes itself', async () => {
+    const source =
+      '{% set ns = namespace(n=0) %}{% macro add(a) %}{{ a | default("-") }}{% endmacro %}' +
+      '{% set ns.add = add %}{{ ns.add(messages[0].content.strip() | upper) }}' +
+      '{{ messages | selectattr("role", "equalto", "user") | map(attribute="content") | join("+") }}' +
+      '{% if strftime_now is defined %}{{ messages[0].items() | list | length }}{% endif %}';
+    const core = await coreOf(source);
+    expect(core.render({ messages: [{ role: 'user', content: ' Hi' }] })).toBe('HI Hi2');
+  });
+
   test('that chats never use may have any statement', async () => {
     const chat_template = [
       { name: 'default', template: '{{ messages[0].content }}' },

@@ -19,7 +19,7 @@ import sys
 import numpy as np
 import torch
 import transformers
-from random_model import fill, saved_config
+from random_model import fill, llama3_rope, saved_config
 
 FOLDER = pathlib.Path(__file__).parents[2] / "test" / "model" / "golden" / "families"
 PROMPT_LEN = 600
@@ -53,14 +53,7 @@ def phi3_heads(query: int, key_value: int, head_dim: int) -> dict:
     return dict(hidden_size=query * shape.pop("head_dim"), **shape)
 
 
-LLAMA3 = dict(
-    rope_type="llama3",
-    rope_theta=500000.0,
-    factor=8.0,
-    low_freq_factor=1.0,
-    high_freq_factor=4.0,
-    original_max_position_embeddings=128,
-)
+LLAMA3 = llama3_rope(128)
 YARN = dict(
     rope_type="yarn", rope_theta=1e6, factor=4.0, original_max_position_embeddings=256
 )

@@ -9,7 +9,7 @@ import tempfile
 
 import torch
 import transformers
-from random_model import fill, saved_config
+from random_model import fill, llama3_rope, saved_config
 
 GOLDEN = pathlib.Path(__file__).parents[2] / "test" / "model" / "golden"
 SEED = 7
@@ -30,14 +30,7 @@ SMALL = dict(
     pad_token_id=None,
 )
 
-LLAMA3_ROPE = dict(
-    rope_type="llama3",
-    rope_theta=500000.0,
-    factor=8.0,
-    low_freq_factor=1.0,
-    high_freq_factor=4.0,
-    original_max_position_embeddings=64,
-)
+LLAMA3_ROPE = llama3_rope(64)
 
 # Case name -> (class prefix, what it changes in SMALL). Each switch of the forward loop is on in one.
 CASES = {

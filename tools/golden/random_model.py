@@ -44,6 +44,18 @@ def fill(model: transformers.PreTrainedModel, seed: int) -> transformers.PreTrai
     return model
 
 
+def llama3_rope(original_len: int) -> dict:
+    """The rotary scaling of Llama 3.1, for a shorter original length."""
+    return dict(
+        rope_type="llama3",
+        rope_theta=500000.0,
+        factor=8.0,
+        low_freq_factor=1.0,
+        high_freq_factor=4.0,
+        original_max_position_embeddings=original_len,
+    )
+
+
 def saved_config(model: transformers.PreTrainedModel) -> dict:
     """config.json as `save_pretrained` writes it."""
     model.config.architectures = [type(model).__name__]

@@ -1,9 +1,8 @@
 // node-llama-cpp in a process of its own, through its public face. Mirrors the functions of ours.mjs.
-// PEER_MODULE (environment) is its entry file: peer-install.mjs.
 
 import { answerWith, commonRate, makePrompt, peakRssBytes } from './answer.mjs';
+import { loadLlama } from './llama.mjs';
 
-const { getLlama } = await import(process.env.PEER_MODULE);
 const greedy = { temperature: 0 };
 /** Room for the tokens that are generated after a prompt. */
 const outputRoom = 192;
@@ -17,15 +16,7 @@ const sequencesByShape = new Map();
 async function open({ path, threads, ...rest }) {
   ({ vocabSize } = rest);
   const startMs = performance.now();
-  llama = await getLlama({
-    gpu: false,
-    build: 'never',
-    skipDownload: true,
-    progressLogs: false,
-    maxThreads: threads,
-    logLevel: 'error',
-  });
-  model = await llama.loadModel({ modelPath: path });
+  ({ llama, model } = await loadLlama({ path, threads }));
   await sequencesFor(1, 2048);
   return { loadMs: performance.now() - startMs, info: { isa: llama.systemInfo.trim() } };
 }

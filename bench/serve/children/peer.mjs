@@ -1,10 +1,9 @@
 // node-llama-cpp in a process of its own, through its public face. Mirrors the functions of ours.mjs.
-// PEER_MODULE (environment) is its entry file: bench/cpu/peer-install.mjs.
 
 import { answerWith } from '../../cpu/children/answer.mjs';
+import { loadLlama } from '../../cpu/children/llama.mjs';
 import { servingOps } from './scenarios.mjs';
 
-const { getLlama } = await import(process.env.PEER_MODULE);
 const greedy = { temperature: 0 };
 let llama;
 let model;
@@ -15,15 +14,7 @@ let sequences = [];
 
 async function open({ path, threads, vocabSize }) {
   vocabulary = vocabSize;
-  llama = await getLlama({
-    gpu: false,
-    build: 'never',
-    skipDownload: true,
-    progressLogs: false,
-    maxThreads: threads,
-    logLevel: 'error',
-  });
-  model = await llama.loadModel({ modelPath: path });
+  ({ llama, model } = await loadLlama({ path, threads }));
   return { isa: llama.systemInfo.trim() };
 }
 

@@ -11,19 +11,32 @@ export async function deviceFindings(): Promise<Finding[]> {
   } catch (error) {
     return [failure('addon', error, 'install the package again')];
   }
-  const { addonFile, isas } = survey;
+  const { addonFile } = survey;
   return [
     { name: 'addon', status: 'ok', text: addonFile, facts: { addonFile } },
-    {
-      name: 'cpu backend',
-      status: 'ok',
-      text: `computes with ${isas.at(-1)}, of ${isas.join(', ')}`,
-      facts: { isas },
-    },
+    await cpuFinding(survey),
     await gpuFinding(survey),
     await selfTest(),
   ];
 }
+
+/** Opens the CPU, the way that `load` would, and says what it chose. */
+async function cpuFinding({ isas }: DeviceSurvey): Promise<Finding> {
+  const name = 'cpu backend';
+  try {
+    const device = Device.open({ backend: 'cpu' });
+    const { isa, threads } = device.info;
+    await device.close();
+    const cores = threads === 1 ? '1 thread' : `${threads} threads`;
+    const text = `computes with ${isa}, of ${isas.join(', ')}, on ${cores}`;
+    return { name, status: 'ok', text, facts: { isa, isas, threads } };
+  } catch (error) {
+    return failure(name, error, 'please report this with the output of doctor --json');
+  }
+}
+
+/** No kernels for the GPU: the CPU computes. Anything else is something that does not work. */
+const unusedGpuCodes = ['ERR_CUDA_UNAVAILABLE', 'ERR_UNSUPPORTED_GPU'];
 
 /** Opens the first GPU, the way that `load` would. */
 async function gpuFinding({ gpus, payloadFolders }: DeviceSurvey): Promise<Finding> {
@@ -42,7 +55,11 @@ async function gpuFinding({ gpus, payloadFolders }: DeviceSurvey): Promise<Findi
   } catch (error) {
     const finding = { ...failure('gpu', error, 'see docs/cuda.md'), facts };
     // A machine without a GPU lacks nothing.
-    return gpus.length === 0 ? { ...finding, status: 'note' } : finding;
+    if (gpus.length === 0) return { ...finding, status: 'note' };
+    const { code = '' } = error as { code?: string };
+    if (!unusedGpuCodes.includes(code)) return finding;
+    const text = `${gpus[0]} is unused, the CPU computes: ${finding.text}`;
+    return { ...finding, status: 'note', text };
   }
 }
 
