@@ -14,7 +14,12 @@ import {
 import { Admission } from './admission.js';
 import { Backlog } from './backlog.js';
 import { StepCostModel } from './cost-model.js';
-import type { EngineCoreOptions, EngineStats, PrefixTarget } from './engine-options.js';
+import {
+  type EngineCoreOptions,
+  type EngineStats,
+  fillOptions,
+  type PrefixTarget,
+} from './engine-options.js';
 import { failureOf } from './failure.js';
 import { checkInvariants } from './invariants.js';
 import { Lifecycle } from './lifecycle.js';
@@ -28,14 +33,7 @@ import type { Sequence } from './sequence.js';
 import { StepLoop } from './step-loop.js';
 import { TraceRecorder } from './trace.js';
 import type { ChromeTrace } from './trace-ring.js';
-import {
-  checkFork,
-  checkInteger,
-  checkPositive,
-  checkRequest,
-  extraKeysOf,
-  saltOf,
-} from './validation.js';
+import { checkFork, checkRequest, extraKeysOf, saltOf } from './validation.js';
 
 /**
  * The engine: turns requests into steps and steps into tokens.
@@ -61,37 +59,23 @@ export class EngineCore {
 
   /** @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` for an option outside its range */
   constructor(options: EngineCoreOptions) {
-    const { executor, kv, clock = () => performance.now() } = options;
-    const { limits } = executor;
+    const { executor, kv, maxQueue, maxQueuePerSalt } = options;
+    const filled = fillOptions(options);
+    const { clock, maxSeqs, maxTokensPerStep, maxStepMs, maxTraceEvents } = filled;
     this.#options = options;
-    this.#maxSeqs = options.maxSeqs ?? limits.maxSeqs;
-    checkInteger('maxSeqs', this.#maxSeqs, 1, limits.maxSeqs);
-    const maxTokensPerStep = options.maxTokensPerStep ?? limits.maxTokens;
-    checkInteger('maxTokensPerStep', maxTokensPerStep, this.#maxSeqs, limits.maxTokens);
-    const maxChunkTokens = options.maxChunkTokens ?? maxTokensPerStep;
-    checkInteger('maxChunkTokens', maxChunkTokens, 1, Number.MAX_SAFE_INTEGER);
-    const { maxTraceEvents = 0, admissionReserve = 1 } = options;
-    checkInteger('admissionReserve', admissionReserve, 0, Number.MAX_SAFE_INTEGER);
-    checkInteger('maxTraceEvents', maxTraceEvents, 0, Number.MAX_SAFE_INTEGER);
+    this.#maxSeqs = maxSeqs;
     if (maxTraceEvents > 0) this.#trace = new TraceRecorder({ maxEvents: maxTraceEvents, clock });
     const trace = this.#trace;
     const allocator = new BlockAllocator(kv);
     this.#cache = new PrefixCache({ ...kv, allocator, clock });
     const costs = new StepCostModel();
-    const quotas = new SaltQuotas(options.maxSeqsPerSalt, this.#maxSeqs);
+    const quotas = new SaltQuotas(options.maxSeqsPerSalt, maxSeqs);
     this.#quotas = quotas;
-    const { maxStepMs = 100, priorityAgeingMs = 10_000 } = options;
-    checkPositive('priorityAgeingMs', priorityAgeingMs);
     this.#scheduler = new Scheduler({
+      ...filled,
       cache: this.#cache,
       costs,
-      maxSeqs: this.#maxSeqs,
-      maxTokensPerStep,
-      maxChunkTokens,
       quotas,
-      maxStepMs,
-      maxPrefillStepMs: options.maxPrefillStepMs ?? 1000,
-      admissionReserve,
       onStart: (sequence) => this.#lifecycle.setSlots(sequence),
       trace,
     });
@@ -100,21 +84,18 @@ export class EngineCore {
     const outbox = this.#outbox;
     const masks = new MaskDesk(options.masks, () => this.#loop.wake());
     const backlog = new Backlog({ costs, maxTokensPerStep, maxStepMs });
-    const { maxQueue, maxQueuePerSalt } = options;
     const scheduler = this.#scheduler;
-    const maxSeqs = this.#maxSeqs;
     const room = { scheduler, backlog, quotas, maxSeqs, maxQueue, maxQueuePerSalt };
     this.#admission = new Admission(room);
     const handles = this.#handles;
-    const desk = { outbox, handles, masks, quotas, backlog, priorityAgeingMs };
-    this.#lifecycle = new Lifecycle({ ...floor, ...desk });
-    const { overlapSteps = true } = options;
+    const desk = { outbox, handles, masks, quotas, backlog };
+    this.#lifecycle = new Lifecycle({ ...floor, ...desk, ...filled });
     this.#loop = new StepLoop({
       ...floor,
       outbox,
       costs,
       lifecycle: this.#lifecycle,
-      maxInFlight: overlapSteps ? 2 : 1,
+      maxInFlight: filled.overlapSteps ? 2 : 1,
     });
   }
 

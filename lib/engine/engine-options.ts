@@ -1,7 +1,7 @@
 import type { MaskSource } from '../grammar/index.js';
 import type { CacheStats } from '../kv/index.js';
 import type { Executor } from './executor.js';
-import type { ModelLimits } from './validation.js';
+import { checkInteger, checkPositive, type ModelLimits } from './validation.js';
 
 /** What an engine is made of, and its limits. */
 export interface EngineCoreOptions {
@@ -48,6 +48,41 @@ export interface EngineCoreOptions {
   readonly maxTraceEvents?: number;
   /** Milliseconds on a clock that never goes back; default `performance.now`. */
   readonly clock?: () => number;
+}
+
+/** What decides about steps, with everything checked and filled in. */
+export interface StepOptions {
+  readonly clock: () => number;
+  readonly maxSeqs: number;
+  readonly maxTokensPerStep: number;
+  readonly maxChunkTokens: number;
+  readonly maxStepMs: number;
+  readonly maxPrefillStepMs: number;
+  readonly admissionReserve: number;
+  readonly overlapSteps: boolean;
+  readonly priorityAgeingMs: number;
+  readonly maxTraceEvents: number;
+}
+
+/** @throws {InvalidArgumentError} `ERR_INVALID_ARGUMENT` for an option outside its range */
+export function fillOptions(options: EngineCoreOptions): StepOptions {
+  const { limits } = options.executor;
+  const { maxSeqs = limits.maxSeqs, maxTokensPerStep = limits.maxTokens } = options;
+  const { maxChunkTokens = maxTokensPerStep, maxTraceEvents = 0 } = options;
+  const { admissionReserve = 1, priorityAgeingMs = 10_000 } = options;
+  checkInteger('maxSeqs', maxSeqs, 1, limits.maxSeqs);
+  checkInteger('maxTokensPerStep', maxTokensPerStep, maxSeqs, limits.maxTokens);
+  checkInteger('maxChunkTokens', maxChunkTokens, 1, Number.MAX_SAFE_INTEGER);
+  checkInteger('admissionReserve', admissionReserve, 0, Number.MAX_SAFE_INTEGER);
+  checkInteger('maxTraceEvents', maxTraceEvents, 0, Number.MAX_SAFE_INTEGER);
+  checkPositive('priorityAgeingMs', priorityAgeingMs);
+  const { clock = () => performance.now(), overlapSteps = true } = options;
+  const { maxStepMs = 100, maxPrefillStepMs = 1000 } = options;
+  checkPositive('maxStepMs', maxStepMs);
+  checkPositive('maxPrefillStepMs', maxPrefillStepMs);
+  const tokens = { maxSeqs, maxTokensPerStep, maxChunkTokens, admissionReserve };
+  const times = { clock, maxStepMs, maxPrefillStepMs, priorityAgeingMs };
+  return { ...tokens, ...times, overlapSteps, maxTraceEvents };
 }
 
 export interface EngineStats {

@@ -44,6 +44,20 @@ describe('links of README and docs', () => {
     expect(pages.flatMap(linksOf).length).toBeGreaterThan(20);
   });
 
+  test('every page of docs/ is on its first page', () => {
+    const onFirstPage = linksOf('docs/README.md').map((link) => `docs/${link}`);
+    const others = pages.filter(
+      (page) => /^docs\/[^/]+\.md$/.test(page) && page !== 'docs/README.md',
+    );
+    expect(others.filter((page) => !onFirstPage.includes(page))).toEqual([]);
+  });
+
+  test('every example is there too', () => {
+    const linked = linksOf('docs/README.md').map((link) => link.replace('../', ''));
+    const examples = readdirSync('examples').filter((name) => name.endsWith('.mjs'));
+    expect(examples.filter((name) => !linked.includes(`examples/${name}`))).toEqual([]);
+  });
+
   test.each(pages)('those of %s lead somewhere', (page) => {
     expect(brokenLinks(page)).toEqual([]);
   });

@@ -121,6 +121,24 @@ describe('n samples', () => {
   });
 });
 
+describe('an option outside its range', () => {
+  test.each([
+    { maxSeqs: 0 },
+    { maxTokensPerStep: 7 },
+    { maxChunkTokens: 0 },
+    { maxStepMs: Number.NaN },
+    { maxPrefillStepMs: 0 },
+    { priorityAgeingMs: -1 },
+    { maxTraceEvents: 0.5 },
+    { maxSeqsPerSalt: 9 },
+  ])('is refused by name: %j', (engine) => {
+    const [[field, value]] = Object.entries(engine);
+    expect(() => arithmeticEngine({ numBlocks: 64, blockSize: 8, engine })).toThrow(
+      expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT', field, value }),
+    );
+  });
+});
+
 describe('fork', () => {
   test('continues from what the parent has, on blocks that both share', async () => {
     const { client, core } = arithmeticEngine({ numBlocks: 64, blockSize: 8 });
