@@ -5,15 +5,17 @@ import { listFiles } from './setup/list-files.js';
 /** Which folders of lib/ each folder may import; arrows point down only (docs/architecture.md). */
 const floors: Record<string, readonly string[]> = {
   errors: [],
-  device: ['errors'],
+  'package-folder': [],
+  // addon.cjs has the requires that bundlers read.
+  device: ['package-folder', 'errors', 'addon.cjs'],
   kv: ['errors'],
   gguf: ['errors'],
-  text: ['gguf', 'errors'],
-  grammar: ['text', 'errors'],
+  text: ['gguf', 'package-folder', 'errors'],
+  grammar: ['text', 'package-folder', 'errors'],
   model: ['device', 'gguf', 'errors'],
   engine: ['model', 'kv', 'text', 'grammar', 'device', 'errors'],
   hub: ['errors'],
-  llm: ['hub', 'engine', 'model', 'kv', 'text', 'grammar', 'device', 'errors'],
+  llm: ['hub', 'engine', 'model', 'kv', 'text', 'grammar', 'device', 'package-folder', 'errors'],
   cli: ['llm', 'hub', 'text', 'device', 'errors'],
   index: ['hub', 'llm', 'engine', 'model', 'kv', 'text', 'grammar', 'device', 'errors'],
 };
@@ -92,7 +94,7 @@ describe('layout of lib/', () => {
 
   test('every folder has an index.ts', () => {
     const folders = [...new Set(files.map(folderOf))].filter(
-      (name) => !['errors', 'index'].includes(name),
+      (name) => !['errors', 'package-folder', 'index'].includes(name),
     );
     expect(folders.filter((name) => !existsSync(`lib/${name}/index.ts`))).toEqual([]);
   });

@@ -109,6 +109,7 @@ function copyAddon() {
 function copySources() {
   const isBuilt = (path) => !/\.(d\.[cm]?ts|map)$/.test(path);
   copy('package.json');
+  copy('addon.cjs');
   copy('dist', isBuilt);
   copy('models/recall');
   copy('examples');

@@ -1,16 +1,8 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { nodeGypBuild, requireFile, requirePrebuilt } from '../../addon.cjs';
 import { EngineError } from '../errors.js';
-
-const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
-const requireHere = createRequire(import.meta.url);
-
-interface NodeGypBuild {
-  /** Path of the addon that fits this runtime; throws where there is none. */
-  path(root: string): string;
-}
+import { isBundled, packageFolder } from '../package-folder.js';
 
 /** A place where the addon may be, and what is there. */
 export interface AddonTry {
@@ -20,22 +12,25 @@ export interface AddonTry {
 }
 
 /**
- * Loads the addon: the build of a clone, else the prebuilt one for this platform.
+ * Loads the addon: the build of a clone, else the prebuilt one for this platform; in a bundle the one that was
+ * bundled along.
  *
  * `PAGED_ATTENTION_PREBUILD` names another folder that has `build/Release` or `prebuilds` in it.
  *
  * @throws {EngineError} `ERR_ADDON_UNAVAILABLE` naming every place that was tried and what was wrong there
  */
 export function loadAddonFile(): unknown {
+  const platform = `${process.platform}-${architecture()}`;
   let file: string | undefined;
   try {
+    const addon = isInBundle() ? requirePrebuilt(platform) : undefined;
+    if (addon !== undefined) return addon;
     file = findAddonFile();
-    return requireHere(file);
+    return requireFile(file);
   } catch (cause) {
     const tries = addonTries(file, (cause as Error).message)
       .map(({ folder, outcome }) => `\n  ${folder}: ${outcome}`)
       .join('');
-    const platform = `${process.platform}-${process.arch}`;
     throw new EngineError(
       'ERR_ADDON_UNAVAILABLE',
       `no native addon for ${platform} with Node ${process.versions.node} could be loaded; tried${tries}`,
@@ -46,13 +41,27 @@ export function loadAddonFile(): unknown {
 
 /** Path of the addon that is, or would be, loaded. */
 export function findAddonFile(): string {
-  return (requireHere('node-gyp-build') as NodeGypBuild).path(packageRoot);
+  return nodeGypBuild.path(searchedFolder());
+}
+
+/** What is bundled counts only where no other folder was named. */
+function isInBundle(): boolean {
+  return isBundled() && process.env.PAGED_ATTENTION_PREBUILD === undefined;
+}
+
+function searchedFolder(): string {
+  return process.env.PAGED_ATTENTION_PREBUILD ?? packageFolder();
+}
+
+/** As node-gyp-build reads it: npm sets this variable for `--arch`. */
+function architecture(): string {
+  return process.env.npm_config_arch ?? process.arch;
 }
 
 /** Places in the order in which they are looked at. */
 function addonTries(file: string | undefined, message: string): AddonTry[] {
-  const root = process.env.PAGED_ATTENTION_PREBUILD ?? packageRoot;
-  const prebuilt = join('prebuilds', `${process.platform}-${process.arch}`);
+  const root = searchedFolder();
+  const prebuilt = join('prebuilds', `${process.platform}-${architecture()}`);
   return ['build/Release', 'build/Debug', prebuilt].map((name) => {
     const folder = join(root, name);
     if (file?.startsWith(folder)) return { folder, outcome: `${file}: ${message}` };
@@ -68,6 +77,9 @@ function contentOf(folder: string, isAddonElsewhere: boolean): string {
 }
 
 function cureFor(platform: string): string {
+  if (architecture() !== process.arch) {
+    return `npm_config_arch asks for ${architecture()}, but this is Node for ${process.arch}: unset it`;
+  }
   return platform === 'linux-x64' || platform === 'linux-arm64'
     ? 'install the package again, or build in a clone: npm run build:addon'
     : `no addon is prebuilt for ${platform}: build in a clone: npm run build:addon`;

@@ -1,10 +1,9 @@
 import { createRequire } from 'node:module';
 import { delimiter, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { packageFolder } from '../package-folder.js';
 
 /** Newest first: a driver runs kernels of its own CUDA version and of older ones. */
 const cudaVersions = [13, 12] as const;
-const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
 
 /**
  * The folders in which the addon looks for CUDA kernels, in order: those that
@@ -16,19 +15,21 @@ export function payloadFolders(): string[] {
   const platform = `${process.platform}-${process.arch}`;
   return [
     ...named.filter((folder) => folder !== ''),
-    ...cudaVersions.map((version) => packageFolder(`@paged-attention/cuda-${version}`)),
-    ...cudaVersions.map((version) => join(packageRoot, 'prebuilds', platform, `cuda-${version}`)),
+    ...cudaVersions.map((version) => kernelFolder(`@paged-attention/cuda-${version}`)),
+    ...cudaVersions.map((version) =>
+      join(packageFolder(), 'prebuilds', platform, `cuda-${version}`),
+    ),
   ];
 }
 
 /** Where a package is for this one or for the program that runs; where it would be if it is not there. */
-function packageFolder(name: string): string {
-  for (const from of [import.meta.url, join(process.cwd(), 'package.json')]) {
+function kernelFolder(name: string): string {
+  for (const from of [packageFolder(), process.cwd()]) {
     try {
-      return dirname(createRequire(from).resolve(`${name}/package.json`));
+      return dirname(createRequire(join(from, 'package.json')).resolve(`${name}/package.json`));
     } catch {
       // Not installed there.
     }
   }
-  return join(packageRoot, 'node_modules', name);
+  return join(packageFolder(), 'node_modules', name);
 }

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { EngineError } from '../errors.js';
+import { workerProgram } from '../package-folder.js';
 import type { GrammarWorkerData, MaskAnswer, MaskCall } from './protocol.js';
 import type { FollowRequest, MaskSource, TokenMasks } from './token-masks.js';
 
@@ -66,7 +67,7 @@ export class GrammarWorker implements MaskSource {
   }
 
   #spawn(): Worker {
-    const worker = new Worker(new URL('./worker.js', import.meta.url), {
+    const worker = new Worker(workerProgram('grammar/worker.js'), {
       name: 'paged-attention grammars',
       workerData: this.#options,
       execArgv: [],

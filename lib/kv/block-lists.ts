@@ -14,7 +14,7 @@ const numLists = 4;
  * Invariants: a block is in at most one list; `lengths[list]` blocks lead from a sentinel back to it.
  */
 export class BlockLists {
-  readonly lengths = new Int32Array(numLists);
+  readonly lengths: Int32Array = new Int32Array(numLists);
   private readonly next: Int32Array;
   private readonly previous: Int32Array;
   /** List of a block plus one; 0: in none. */

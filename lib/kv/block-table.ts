@@ -23,7 +23,7 @@ export interface BlockCopy {
 export class BlockTable {
   /** KV group; for now the only one. */
   readonly group = 0;
-  blocks = new Int32Array(initialCapacity);
+  blocks: Int32Array = new Int32Array(initialCapacity);
   numBlocks = 0;
   /** Goes up with each change of an entry. */
   version = 0;

@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EngineError, InvalidArgumentError } from '../errors.js';
 import {
@@ -8,9 +8,10 @@ import {
   type HubSource,
   parseHubSource,
 } from '../hub/index.js';
+import { packageFolder } from '../package-folder.js';
 
-/** The model that comes with the package; two folders up from lib/llm/ as from dist/llm/. */
-const recallFolder = fileURLToPath(new URL('../../models/recall/', import.meta.url));
+/** The model that comes with the package. */
+const recallFolder = () => join(packageFolder(), 'models/recall/');
 
 /** What is a path, whatever else it may look like. */
 const localPattern = /^(\.{0,2}\/|\.{1,2}$|file:)/;
@@ -53,7 +54,7 @@ function readHubSource(text: string, { revision }: SourceOptions): HubSource | u
 }
 
 async function findLocalFolder(text: string | undefined): Promise<string> {
-  if (text === undefined || text === 'recall') return recallFolder;
+  if (text === undefined || text === 'recall') return recallFolder();
   if (typeof text !== 'string' || text === '') {
     throw new InvalidArgumentError('source', text, "'recall', a folder or owner/name");
   }

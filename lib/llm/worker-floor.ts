@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { RemoteEngine } from '../engine/index.js';
 import { InvalidArgumentError } from '../errors.js';
 import type { LoadProgress } from '../model/index.js';
+import { workerProgram } from '../package-folder.js';
 import type { LlmInfo } from './llm.js';
 import type { Floor } from './load.js';
 import type { LoadOptions } from './options.js';
@@ -31,7 +32,7 @@ export async function openWorkerFloor(
 
 function startWorker(workerData: EngineWorkerData): Worker {
   try {
-    return new Worker(new URL('./engine-worker.js', import.meta.url), {
+    return new Worker(workerProgram('llm/engine-worker.js'), {
       name: 'paged-attention engine',
       workerData,
       execArgv: [],

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { EngineError, InvalidArgumentError } from '../errors.js';
+import { workerProgram } from '../package-folder.js';
 import type { ChatMessage } from './chat-messages.js';
 import { fromPlainError, type TextCall, type TextRequest, type TextResponse } from './protocol.js';
 import type { TemplateHazard } from './template-hazards.js';
@@ -148,7 +149,7 @@ export class TextWorker {
   }
 
   #spawn(): Worker {
-    const worker = new Worker(new URL('./worker.js', import.meta.url), {
+    const worker = new Worker(workerProgram('text/worker.js'), {
       name: 'paged-attention text',
       workerData: this.#files,
       execArgv: [],
