@@ -1,4 +1,5 @@
 import { EngineError } from '../errors.js';
+import { findWideClass } from './character-classes.js';
 import { grammarOfSchema } from './schema.js';
 import type { FollowRequest, GrammarSpec } from './token-masks.js';
 import type { Vocabulary } from './vocabulary.js';
@@ -98,8 +99,20 @@ export class Matchers {
     return compiled;
   }
 
-  /** @throws {EngineError} `ERR_SCHEMA_INVALID` or `ERR_GRAMMAR_INVALID` in XGrammar's own words */
+  /**
+   * @throws {EngineError} `ERR_SCHEMA_INVALID` or `ERR_GRAMMAR_INVALID` in XGrammar's own words, or with a class that it
+   *   would take for another
+   */
   async #check(spec: GrammarSpec): Promise<void> {
+    const { kind, source } = spec;
+    const wide = kind === 'regex' || kind === 'ebnf' ? findWideClass(source, kind) : undefined;
+    if (wide !== undefined) {
+      const message = `the ${nameOf(spec)} has the character class ${wide}; classes hold ASCII only`;
+      throw new EngineError(
+        'ERR_GRAMMAR_INVALID',
+        `${message}: write others as alternatives, (é|à)`,
+      );
+    }
     this.#refusals.length = 0;
     this.#reader ??= loadXGrammar((line) => this.#refusals.push(line));
     try {

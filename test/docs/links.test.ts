@@ -52,6 +52,12 @@ describe('links of README and docs', () => {
     expect(others.filter((page) => !onFirstPage.includes(page))).toEqual([]);
   });
 
+  test('every example is there too', () => {
+    const linked = linksOf('docs/README.md').map((link) => link.replace('../', ''));
+    const examples = readdirSync('examples').filter((name) => name.endsWith('.mjs'));
+    expect(examples.filter((name) => !linked.includes(`examples/${name}`))).toEqual([]);
+  });
+
   test.each(pages)('those of %s lead somewhere', (page) => {
     expect(brokenLinks(page)).toEqual([]);
   });

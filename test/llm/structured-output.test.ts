@@ -133,6 +133,8 @@ describe('responseFormat', () => {
     [{ type: 'json_schema', schema: { type: 'strin' } }, 'ERR_SCHEMA_INVALID', 'type "strin"'],
     [{ type: 'json_schema', schema: z.date() }, 'ERR_SCHEMA_UNSUPPORTED', 'zod has no JSON schema'],
     [{ type: 'regex', pattern: '(a' }, 'ERR_GRAMMAR_INVALID', 'parenthesis is not closed'],
+    [{ type: 'regex', pattern: '[а-я]+' }, 'ERR_GRAMMAR_INVALID', '[а-я]; classes hold ASCII'],
+    [{ type: 'grammar', grammar: 'root ::= [é]' }, 'ERR_GRAMMAR_INVALID', '[é]; classes hold'],
     [{ type: 'grammar', grammar: 'rot ::= "a"' }, 'ERR_GRAMMAR_INVALID', 'root rule'],
     [{ type: 'grammar', grammar: 'root ::= root "a"' }, 'ERR_GRAMMAR_STUCK', 'no token'],
     [{ type: 'yaml' }, 'ERR_INVALID_ARGUMENT', 'responseFormat.type is "yaml"'],
