@@ -36,6 +36,7 @@ export function writeCudaPackage(major, folder) {
     version,
     description: `CUDA ${major} kernels of paged-attention`,
     license,
+    type: 'module',
     repository,
     os: ['linux'],
     cpu: ['x64'],
