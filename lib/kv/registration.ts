@@ -124,9 +124,11 @@ export class Registration {
       dropped.set(tail, trie.registeredAt[tail]);
       pool.removePlace(tail, 'dropped');
     }
-    for (let i = table.numRegisteredBlocks - 1; i >= fromBlock; i--) {
+    // Those that are in no trie too: a fork may hold one that was to be filled by a copy.
+    for (let i = table.numBlocks - 1; i >= fromBlock; i--) {
       const block = table.blocks[i];
       dropped.set(block, trie.registeredAt[block]);
+      if (i >= table.numRegisteredBlocks) continue;
       const isFull = trie.getFullNode(block) !== rootNode;
       if (isFull && this.isStillPlace(table, block)) pool.removePlace(block, 'dropped');
     }
@@ -208,7 +210,7 @@ export class Registration {
   }
 }
 
-/** Whether a table shares, or was copied from, one of the dropped blocks (with its registration). */
+/** Whether a table shares, or was copied from, one of the dropped blocks (with the registration that it had). */
 function builtOn(table: BlockTable, dropped: ReadonlyMap<number, number>): boolean {
   if (dropped.get(table.copySource) === table.copySourceRegisteredAt) return true;
   for (let i = 0; i < table.numSharedBlocks; i++) {

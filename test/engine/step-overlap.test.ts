@@ -197,6 +197,33 @@ describe('a step that fails with another one behind it', () => {
     expect(core.stats()).toMatchObject({ numRunning: 0, cache: { numLive: 0 } });
   });
 
+  test('restarts a fork of a block that its copy would have filled', async () => {
+    let numCopies = 0;
+    let fork: Promise<SampleResult[]> | undefined;
+    const { client, core, executor } = arithmeticEngine({
+      ...pool,
+      onSubmit: (step) => {
+        numCopies += step.numCopies;
+        if (step.numCopies === 0 || fork !== undefined) return;
+        executor.nextFailure = failure;
+        fork = client.follow(3);
+        setImmediate(() => core.fork({ id: 3, from: 1 }));
+      },
+    });
+    const prompt = promptOf(9);
+    const parent = client.runOne(prompt, { maxTokens: 30 });
+    while (client.samples.get(1)![0].tokens.length < 2) await new Promise(setImmediate);
+    const first = client.follow(2);
+    core.fork({ id: 2, from: 1 });
+    await expect(parent).rejects.toMatchObject({ code: 'ERR_OUT_OF_MEMORY' });
+    await first.catch(() => {});
+    const [{ tokens, finished }] = await fork!;
+    expect(numCopies).toBeGreaterThan(0);
+    const drawn = answerAlone(prompt, 30, vocabSize).tokens;
+    expect(tokens).toEqual(drawn.slice(finished!.usage.promptTokens - prompt.length));
+    expect(core.stats()).toMatchObject({ numRunning: 0, cache: { numLive: 0 } });
+  });
+
   test('drops what it would have filled, and restarts who hit it', async () => {
     const { client, core, executor } = arithmeticEngine({ ...pool, engine: { maxChunkTokens: 8 } });
     const shared = promptOf(16);

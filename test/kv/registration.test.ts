@@ -61,6 +61,22 @@ describe('Registration', () => {
     cache.checkInvariants([failed, copier, stranger]);
   });
 
+  test('names who forked a block that a failed step was to fill by a copy', () => {
+    const fixture = makeCache(8);
+    const { cache } = fixture;
+    const parent = submit(cache, countFrom(0, 5), 0);
+    const earlier = cache.fork(parent);
+    const copy = cache.ensureWritable(parent, 5)!;
+    cache.releaseCopySource(copy);
+    const later = cache.fork(parent);
+    const laterStill = cache.fork(later);
+    expect(cache.ensureWritable(laterStill, 5)?.source).toBe(copy.destination);
+    const others = [earlier, later, laterStill];
+    cache.free(parent);
+    expect(cache.dropUncommitted(parent, others)).toEqual([later, laterStill]);
+    cache.checkInvariants(others);
+  });
+
   test('non-finite logits drop everything that the sequence registered, and nothing it had hit', () => {
     const fixture = makeCache(12);
     const { cache } = fixture;
