@@ -31,9 +31,10 @@ export function plannedRows(setting, { only, isQuick, isWhole }) {
 }
 
 /** Rows about a process as a whole, of bf16 weights. */
-export function plannedProcessRows({ model, isa }, { only, isWhole, isQuick }) {
+export function plannedProcessRows({ model, threads, isa }, { only, isWhole, isQuick }) {
   const kinds = ['memory', 'load'].filter((kind) => only.includes(kind));
-  return isWhole || isQuick || (model !== 'l1b' && isa !== 'avx2') ? kinds : [];
+  if (isWhole || isQuick) return kinds;
+  return isa === 'avx2' || (model === 'l1b' && threads === 1) ? [] : kinds;
 }
 
 /** Kinds of weights among rows, in the order in which they run; each has its own pair of processes. */

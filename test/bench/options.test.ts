@@ -54,7 +54,11 @@ describe('rows of a run', () => {
       'bf16 decode, 1 stream at 128',
       'bf16 decode, 1 stream at 2048',
     ]);
-    expect(plannedProcessRows({ model: 's03', isa: 'auto' }, options)).toEqual(['memory', 'load']);
+    const processRows = (model: string, threads: number) =>
+      plannedProcessRows({ model, threads, isa: 'auto' }, options);
+    expect(processRows('s03', 1)).toEqual(['memory', 'load']);
+    expect(processRows('l1b', 2)).toEqual(['memory', 'load']);
+    expect(processRows('l1b', 1)).toEqual([]);
   });
 
   test('are the short ones of l1b and of quantised weights on one thread', () => {
