@@ -48,11 +48,19 @@ function legend(names, x, y) {
     .join('');
 }
 
+/** Viewers that are not browsers do not know colours with a fourth byte, `#rrggbbaa`: they get it as an opacity. */
+const withOpacities = (svg) =>
+  svg.replace(
+    /(fill|stroke)="(#[0-9a-f]{6})([0-9a-f]{2})"/g,
+    (_, name, color, alpha) =>
+      `${name}="${color}" ${name}-opacity="${(Number.parseInt(alpha, 16) / 255).toFixed(2)}"`,
+  );
+
 /** The document around a drawing. */
 export function frame(width, height, title, body) {
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escapeText(title)}">` +
-    `${text(16, 22, title, { size: 14, weight: 600 })}${body}</svg>\n`
+    `${text(16, 22, title, { size: 14, weight: 600 })}${withOpacities(body)}</svg>\n`
   );
 }
 

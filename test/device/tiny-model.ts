@@ -12,14 +12,14 @@ export const tiny = {
   maxPositions: 64,
 };
 
-export const tinyLimits: RecordLimits = {
+export const tinyLimits = {
   maxTokens: 24,
   maxSeqs: 4,
   maxLogitRows: 8,
   maxTableRows: 4,
   maxBlocksPerSeq: 6,
   maxCopies: 4,
-};
+} satisfies RecordLimits;
 
 export interface TinyModel {
   readonly device: Device;
