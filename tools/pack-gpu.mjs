@@ -113,7 +113,7 @@ function copySources() {
   copy('dist', isBuilt);
   copy('models/recall');
   copy('examples');
-  copy('bench/gpu.mjs');
+  for (const script of ['gpu', 'machine', 'sampling']) copy(`bench/${script}.mjs`);
   copy('bench/gpu', (path) => !/bench\/gpu\/native(\/|$)/.test(path));
   copy('bench/peers/torch', (path) => !path.includes('__pycache__'));
   copy('tools/recall-model', (path) => !path.endsWith('.py'));
