@@ -5,6 +5,7 @@
 
 import { EngineCore } from '../dist/engine/index.js';
 import { machineLine, median, percentile } from './machine.mjs';
+import { fullSampling } from './sampling.mjs';
 
 const kv = { numBlocks: 65_536, blockSize: 16 };
 const numSeqs = 256;
@@ -14,16 +15,6 @@ const vocabSize = 32_000;
 const numSteps = 400;
 /** The design's bound on a synchronous stretch of ours. */
 const maxMs = 2;
-const sampling = {
-  temperature: 1,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  seed: 1n,
-};
 
 /** An executor whose steps take no time, and the time that the engine took before each. */
 function idleExecutor() {
@@ -92,7 +83,13 @@ async function measure({ promptLen, overlapSteps, arrivals, numWaiting = 0, shar
   let lastId = 0;
   const submit = (promptTokens, numNew) => {
     lastId++;
-    core.submit({ id: lastId, promptTokens, maxTokens: numNew, sampling, stopTokenIds: [] });
+    core.submit({
+      id: lastId,
+      promptTokens,
+      maxTokens: numNew,
+      sampling: fullSampling,
+      stopTokenIds: [],
+    });
   };
   let isOver = false;
   core.onStep(({ events }) => {

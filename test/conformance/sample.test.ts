@@ -1,6 +1,6 @@
 // That each draw equals the reference's is shown case by case in sample.cases.ts; here draws are what
 // they claim to be as a whole: distributed as asked, and a function of seed and position alone.
-import { Device, type SamplingSlot } from '../../lib/device/index.js';
+import { Device, greedySlot, type SamplingSlot } from '../../lib/device/index.js';
 import { candidatesOf, type SampleSettings } from '../reference/sample.js';
 import { Random, seedOfThisRun } from './random.js';
 
@@ -10,17 +10,7 @@ const vocabSize = 12;
 const numSeeds = 100;
 const numPositions = 120;
 
-const plain: SamplingSlot = {
-  temperature: 1,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  numLogprobs: -1,
-  seed: 0n,
-};
+const plain: SamplingSlot = { ...greedySlot, temperature: 1 };
 
 /** Draws once per seed and position, all from the same logits. `[position][seed]` */
 async function drawMany(

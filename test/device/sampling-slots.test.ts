@@ -1,18 +1,8 @@
-import type { SamplingSlot } from '../../lib/device/index.js';
+import { greedySlot, type SamplingSlot } from '../../lib/device/index.js';
 import { fillStep } from './fill-step.js';
 import { openTinyModel, type TinyModel, tiny } from './tiny-model.js';
 
-const greedy: SamplingSlot = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  numLogprobs: -1,
-  seed: 7n,
-};
+const greedy: SamplingSlot = { ...greedySlot, seed: 7n };
 const prompt = [5, 17, 3, 40];
 
 describe('a sampling slot', () => {

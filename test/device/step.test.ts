@@ -1,18 +1,9 @@
+import { greedySlot } from '../../lib/device/index.js';
 import { fillStep, type StepSequence } from './fill-step.js';
 import { openTinyModel, type TinyModel, tiny } from './tiny-model.js';
 
 const prompt = [5, 17, 3, 40, 22, 9, 31, 11, 2, 46, 28, 7];
-const greedy = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  numLogprobs: -1,
-  seed: 7n,
-};
+const greedy = { ...greedySlot, seed: 7n };
 
 describe('a step', () => {
   let model: TinyModel;

@@ -1,20 +1,8 @@
-import type { Device, SamplingSlot } from '../../lib/device/index.js';
+import { type Device, greedySlot } from '../../lib/device/index.js';
 import type { Model } from '../../lib/model/index.js';
 
 const blockSize = 16;
 const chunkLen = 256;
-
-const greedy: SamplingSlot = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  numLogprobs: -1,
-  seed: 0n,
-};
 
 /**
  * Generates greedily with one sequence alone: prompt in chunks, then one token per step, until a token
@@ -36,7 +24,7 @@ export async function greedyReply(
     maxBlocksPerSeq: numBlocks,
     maxCopies: 0,
   });
-  device.setSamplingSlot(program, 0, greedy);
+  device.setSamplingSlot(program, 0, greedySlot);
   const step = program.createStepBuffer();
   for (let block = 0; block < numBlocks; block++) {
     step.tableChanges.set([0, block, numBlocks - block], block * 3);
