@@ -20,6 +20,7 @@ import {
   checkNodes,
 } from './checks/installs.mjs';
 import { checkKernels } from './checks/kernels.mjs';
+import { checkLicences } from './checks/licences.mjs';
 import { checkAddonPlaces, checkReadOnly, checkWorkers } from './checks/loading.mjs';
 import { BareMachine } from './checks/machine.mjs';
 import { checkManagers } from './checks/managers.mjs';
@@ -45,6 +46,7 @@ const quickChecks = {
   'bundle-beside-package': checkBundleBesidePackage,
   publishing: checkPublishing,
   types: checkTypes,
+  licences: checkLicences,
   kernels: checkKernels,
   workflows: checkWorkflows,
 };
