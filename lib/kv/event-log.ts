@@ -49,6 +49,7 @@ export class EventLog {
   /** A node's step completed; its ancestors' steps did before. */
   commit(node: number): void {
     const { store } = this.trie;
+    if (store.has(node, NodeFlag.committed)) return;
     const chain: number[] = [];
     for (let at = node; at !== rootNode && !store.has(at, NodeFlag.committed); ) {
       chain.push(at);
