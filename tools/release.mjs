@@ -50,9 +50,8 @@ function pack() {
   const isRelease = options.kernels === 'release';
   if (isRelease) run('tools/cuda-toolkit', [], clone);
   else copyPresentKernels();
-  run('npm', ['run', '--silent', 'pack:local', ...(isRelease ? ['--', '--release'] : [])], clone);
-  rmSync(output, { recursive: true, force: true });
-  cpSync(join(clone, 'build/tarballs'), output, { recursive: true });
+  const pack = ['run', '--silent', 'pack:local', '--', '--to', output];
+  run('npm', [...pack, ...(isRelease ? ['--release'] : [])], clone);
 }
 
 function copyPresentKernels() {

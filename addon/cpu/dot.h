@@ -161,12 +161,13 @@ struct Product {
 };
 
 template <int kRows, int kVectors>
-PA_INLINE void start_block(Vec (&acc)[kRows][kVectors], const Product& product) {
+PA_INLINE void start_block(Vec (&acc)[kRows][kVectors], const Product& product, i32 first_vector) {
+  const f32* out = product.out + first_vector * 16;
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
-      acc[r][v] = product.resume ? load(product.out + r * product.out_stride + v * 16) : zero();
+      acc[r][v] = product.resume ? load(out + r * product.out_stride + v * 16) : zero();
     }
   }
   if (product.row_scale == nullptr) return;
@@ -177,17 +178,18 @@ PA_INLINE void start_block(Vec (&acc)[kRows][kVectors], const Product& product) 
   }
 }
 
+// Outputs of kVectors vectors from `first_vector` on.
 template <class Steps, int kRows, int kVectors, int kRowElems, bool kAhead>
-void multiply_block(const Product& product) {
+void multiply_block(const Product& product, i32 first_vector) {
   typedef typename Steps::X X;
   constexpr int kXRow = kRowElems / Steps::kElemsPerX;
   constexpr int kXStep = Steps::kElemsPerStep / Steps::kElemsPerX;
   constexpr i32 kBlockSteps = kRowElems / Steps::kElemsPerStep;
 
   Vec acc[kRows][kVectors];
-  start_block(acc, product);
+  start_block(acc, product, first_vector);
   i64 offsets[kVectors];
-  for (int v = 0; v < kVectors; ++v) offsets[v] = product.vector_offsets[v];
+  for (int v = 0; v < kVectors; ++v) offsets[v] = product.vector_offsets[first_vector + v];
 
   const X* x_block = static_cast<const X*>(product.x);
   i32 done = 0;  // steps of x_block
@@ -209,49 +211,50 @@ void multiply_block(const Product& product) {
     }
   }
 
+  f32* out = product.out + first_vector * 16;
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) {
-      store(product.out + r * product.out_stride + v * 16, acc[r][v]);
-    }
+    for (int v = 0; v < kVectors; ++v) store(out + r * product.out_stride + v * 16, acc[r][v]);
   }
 }
 
 // Picks the block function for 1 to kRows rows.
 template <class Steps, int kVectors, int kRowElems, bool kAhead, int kRows = kMaxRows>
-PA_INLINE void multiply_rows_block(const Product& product, i32 num_rows) {
+PA_INLINE void multiply_rows_block(const Product& product, i32 num_rows, i32 first_vector) {
   if constexpr (max_vectors(kRows) < kVectors) {
-    multiply_rows_block<Steps, kVectors, kRowElems, kAhead, kRows - 1>(product, num_rows);
+    multiply_rows_block<Steps, kVectors, kRowElems, kAhead, kRows - 1>(product, num_rows,
+                                                                       first_vector);
   } else if constexpr (kRows == 1) {
-    multiply_block<Steps, 1, kVectors, kRowElems, kAhead>(product);
+    multiply_block<Steps, 1, kVectors, kRowElems, kAhead>(product, first_vector);
   } else {
     if (num_rows == kRows) {
-      return multiply_block<Steps, kRows, kVectors, kRowElems, kAhead>(product);
+      return multiply_block<Steps, kRows, kVectors, kRowElems, kAhead>(product, first_vector);
     }
-    multiply_rows_block<Steps, kVectors, kRowElems, kAhead, kRows - 1>(product, num_rows);
+    multiply_rows_block<Steps, kVectors, kRowElems, kAhead, kRows - 1>(product, num_rows,
+                                                                       first_vector);
   }
 }
 
+// As many whole kVectors as are left of `num_vectors` from *first_vector on, which moves past them.
 template <class Steps, int kVectors, int kRowElems, bool kAhead>
-PA_INLINE void multiply_vectors(Product* product, i32 num_rows, i32* left) {
+PA_INLINE void multiply_vectors(const Product& product, i32 num_rows, i32 num_vectors,
+                                i32* first_vector) {
   if constexpr (kVectors <= max_vectors(1)) {
-    while (*left >= kVectors && kVectors <= max_vectors(num_rows)) {
-      multiply_rows_block<Steps, kVectors, kRowElems, kAhead>(*product, num_rows);
-      product->vector_offsets += kVectors;
-      product->out += kVectors * kLanes;
-      *left -= kVectors;
+    while (num_vectors - *first_vector >= kVectors && kVectors <= max_vectors(num_rows)) {
+      multiply_rows_block<Steps, kVectors, kRowElems, kAhead>(product, num_rows, *first_vector);
+      *first_vector += kVectors;
     }
   }
 }
 
 // The product for `num_vectors` vectors of outputs and up to kMaxRows rows.
 template <class Steps, int kRowElems, bool kAhead = false>
-void multiply(Product product, i32 num_rows, i32 num_vectors) {
-  i32 left = num_vectors;
-  multiply_vectors<Steps, 4, kRowElems, kAhead>(&product, num_rows, &left);
-  multiply_vectors<Steps, 2, kRowElems, kAhead>(&product, num_rows, &left);
-  multiply_vectors<Steps, 1, kRowElems, kAhead>(&product, num_rows, &left);
+void multiply(const Product& product, i32 num_rows, i32 num_vectors) {
+  i32 first_vector = 0;
+  multiply_vectors<Steps, 4, kRowElems, kAhead>(product, num_rows, num_vectors, &first_vector);
+  multiply_vectors<Steps, 2, kRowElems, kAhead>(product, num_rows, num_vectors, &first_vector);
+  multiply_vectors<Steps, 1, kRowElems, kAhead>(product, num_rows, num_vectors, &first_vector);
 }
 
 // Offsets of vectors that stand side by side, for up to 512 outputs.

@@ -24,7 +24,8 @@ const words = new Map([
 /** `pass`, `below`, or `open` where what it needs was not measured. */
 export const verdict = ({ isMet }) => words.get(isMet);
 
-const limitText = (limit) => `${verdict(limit)} (${limit.text})`;
+/** Nothing for a row that is only a mark for the others. */
+const limitText = (limit) => (limit ? `${verdict(limit)} (${limit.text})` : '');
 
 const header = [
   pad('', widths.name),

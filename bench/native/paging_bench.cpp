@@ -1,6 +1,7 @@
 #include <cmath>
 #include <cstdio>
 #include <numeric>
+#include <thread>
 #include <vector>
 
 #include "bench.h"
@@ -28,6 +29,24 @@ constexpr Layout kLayouts[] = {
     {"block16", Order::kShuffled, 16},
     {"block64", Order::kShuffled, 64},
 };
+constexpr size_t kReadLayout = 1;
+
+volatile u64 sink;
+
+// Reads runs of memory one after the other and computes nothing, each line asked for a run ahead: the
+// most that anything which reads them could reach.
+void read_runs(const std::vector<const u8*>& runs, size_t begin, size_t end, size_t run_bytes) {
+  constexpr size_t kLineBytes = 64;
+  u64 sum = 0;
+  for (size_t i = begin; i < end; ++i) {
+    const u8* next = runs[i + 1 < end ? i + 1 : i];
+    for (size_t at = 0; at < run_bytes; at += kLineBytes) {
+      __builtin_prefetch(next + at, 0, 2);
+      sum += *reinterpret_cast<const u64*>(runs[i] + at);
+    }
+  }
+  sink = sum;
+}
 
 // One sequence of context_len tokens of which the last query_len are run.
 struct PagingCase {
@@ -68,6 +87,27 @@ class PagedSequence {
       params.layer = layer;
       backend_.paged_attention(params);
     }
+    return (clock_seconds() - start) / kLayers;
+  }
+
+  // Seconds of reading every layer's keys and values in the order of the table, divided by the layers.
+  double read_seconds_per_layer(int num_threads) const {
+    std::vector<const u8*> runs;
+    for (i32 layer = 0; layer < kLayers; ++layer) {
+      for (const i32 block : table_) {
+        runs.push_back(static_cast<const u8*>(cache_.data) + block * cache_.block_stride +
+                       layer * cache_.layer_stride);
+      }
+    }
+    const size_t share = (runs.size() + size_t(num_threads) - 1) / size_t(num_threads);
+    const auto read = [&](size_t begin) {
+      read_runs(runs, begin, std::min(begin + share, runs.size()), size_t(cache_.layer_stride));
+    };
+    const double start = clock_seconds();
+    std::vector<std::thread> others;
+    for (size_t at = share; at < runs.size(); at += share) others.emplace_back(read, at);
+    read(0);
+    for (std::thread& other : others) other.join();
     return (clock_seconds() - start) / kLayers;
   }
 
@@ -130,26 +170,33 @@ class PagedSequence {
   std::vector<f32> q_, out_;
 };
 
+void print_row(const PagingCase& paging, const char* layout, double flops, double seconds) {
+  std::printf(
+      "{\"row\": \"%s\", \"layout\": \"%s\", \"seconds\": %.9f, \"gflops\": %.2f, "
+      "\"gigabytesPerSecond\": %.3f}\n",
+      paging.name, layout, seconds, flops / seconds / 1e9, paging.layer_bytes() / seconds / 1e9);
+}
+
+// Attention over every layout by turns, and, for a decode, its blocks of 16 read alone.
 void run_case(Backend& backend, const PagingCase& paging, int num_rounds) {
   std::vector<std::unique_ptr<PagedSequence>> sequences;
   for (const Layout& layout : kLayouts) {
     sequences.push_back(std::make_unique<PagedSequence>(backend, paging, layout));
     sequences.back()->seconds_per_layer();
   }
+  const int num_threads = backend.info().threads;
   std::vector<std::vector<double>> seconds(sequences.size());
+  std::vector<double> read_seconds;
   for (int round = 0; round < num_rounds; ++round) {
     for (size_t i = 0; i < sequences.size(); ++i) {
       seconds[i].push_back(sequences[i]->seconds_per_layer());
     }
+    read_seconds.push_back(sequences[kReadLayout]->read_seconds_per_layer(num_threads));
   }
   for (size_t i = 0; i < sequences.size(); ++i) {
-    const double middle = median(seconds[i]);
-    std::printf(
-        "{\"row\": \"%s\", \"layout\": \"%s\", \"seconds\": %.9f, \"gflops\": %.2f, "
-        "\"gigabytesPerSecond\": %.3f}\n",
-        paging.name, kLayouts[i].name, middle, paging.flops() / middle / 1e9,
-        paging.layer_bytes() / middle / 1e9);
+    print_row(paging, kLayouts[i].name, paging.flops(), median(seconds[i]));
   }
+  if (paging.query_len == 1) print_row(paging, "block16 read alone", 0.0, median(read_seconds));
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ function shareText({ share, ceiling }) {
   return `${Math.round(share * 100)} % of ${ceiling}`;
 }
 
-const limitText = (limit) => `${limit.text}: ${verdict(limit)}`;
+const limitText = (limit) => (limit ? `${limit.text}: ${verdict(limit)}` : '');
 
 function rowLine(row) {
   const name = row.weights && row.weights !== 'bf16' ? `${row.weights} ${row.name}` : row.name;

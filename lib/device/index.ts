@@ -10,6 +10,7 @@ export {
   type TypedArrayOf,
   type WeightDType,
 } from './dtype.js';
+export { triesOfGpu } from './gpu-tries.js';
 export { KvCache, type KvCacheOptions, type KvLayout } from './kv-cache.js';
 export type {
   PagedAttentionOperands,

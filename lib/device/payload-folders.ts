@@ -22,11 +22,19 @@ export function payloadFolders(): string[] {
   ];
 }
 
-/** Where a package is for this one or for the program that runs; where it would be if it is not there. */
+/**
+ * Where a package is for this one, for the program that runs or for the working folder; where it would be if it is not
+ * there. pnpm and Plug'n'Play show a package nothing that it does not ask for, such as these.
+ */
 function kernelFolder(name: string): string {
-  for (const from of [packageFolder(), process.cwd()]) {
+  const places = [
+    join(packageFolder(), 'package.json'),
+    process.argv[1],
+    join(process.cwd(), 'package.json'),
+  ];
+  for (const from of places) {
     try {
-      return dirname(createRequire(join(from, 'package.json')).resolve(`${name}/package.json`));
+      if (from) return dirname(createRequire(from).resolve(`${name}/package.json`));
     } catch {
       // Not installed there.
     }

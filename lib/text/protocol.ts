@@ -4,8 +4,7 @@ import type { ChatRequest, TokenizedChat } from './text-core.js';
 /** What the worker is asked to do; plain data. */
 export type TextCall =
   | { readonly method: 'chat'; readonly request: ChatRequest }
-  | { readonly method: 'encode'; readonly text: string; readonly addSpecialTokens: boolean }
-  | { readonly method: 'start' };
+  | { readonly method: 'encode'; readonly text: string; readonly addSpecialTokens: boolean };
 
 /** A call on its way to the worker. */
 export interface TextRequest {

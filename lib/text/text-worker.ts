@@ -28,8 +28,10 @@ interface PendingCall {
  * Text in, tokens out, without holding up the event loop.
  *
  * Large chats are rendered and tokenised in a worker thread, small ones in the calling thread; tokens are
- * decoded in the calling thread too, on libuv's pool. A worker that crashes fails the calls it had and is
- * started again by the next one. It keeps the process alive only while it has calls.
+ * decoded in the calling thread too, on libuv's pool. The first large one starts the worker and waits for it to
+ * parse a tokenizer of its own: until then nobody pays for a thread and a second vocabulary (20 MiB with 32k
+ * tokens, see bench/log.md). A worker that crashes fails the calls it had and is started again by the next one. It
+ * keeps the process alive only while it has calls.
  */
 export class TextWorker {
   readonly #files: TokenizerFiles;
@@ -47,7 +49,7 @@ export class TextWorker {
   }
 
   /**
-   * Reads a checkpoint's tokenizer and template and starts the worker; resolves when it is ready.
+   * Reads a checkpoint's tokenizer and template; the worker starts with the first large chat or text.
    *
    * Takes the event loop while the tokenizer is parsed: half a second for a vocabulary of 128k.
    *
@@ -55,9 +57,7 @@ export class TextWorker {
    *   template has a statement that is not supported
    */
   static async start({ folder, maxHeapMb }: TextWorkerOptions): Promise<TextWorker> {
-    const text = new TextWorker(await readTokenizerFiles(folder), maxHeapMb);
-    await text.#call({ method: 'start' });
-    return text;
+    return new TextWorker(await readTokenizerFiles(folder), maxHeapMb);
   }
 
   /** Whether the checkpoint has a chat template. */

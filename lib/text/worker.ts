@@ -11,7 +11,6 @@ let core: TextCore | undefined;
 async function run(call: TextCall): Promise<TokenizedChat> {
   core ??= new TextCore(workerData as TokenizerFiles);
   if (call.method === 'chat') return core.tokenizeChat(call.request);
-  if (call.method === 'start') return { tokens: new Int32Array(0), sections: [] };
   return { tokens: await core.encode(call.text, call.addSpecialTokens), sections: [] };
 }
 

@@ -95,11 +95,12 @@ describe('gates', () => {
       row(name, 'contiguous', 1),
       row(name, 'block16', 1.1),
       row(name, 'block64', 1.01),
+      row(name, 'block16 read alone', 0.9),
     ]);
-    const states = judgeAttention(measured, ceilings).map(({ gate, goal }) => [
-      gate.isMet,
-      goal.isMet,
-    ]);
+    const rows = judgeAttention(measured, ceilings);
+    const alone = rows.find(({ name }) => name.includes('read alone'));
+    expect(alone).toMatchObject({ ceiling: 'bandwidth', share: expect.closeTo(40 / 0.9 / 50) });
+    const states = rows.flatMap((one) => ('gate' in one ? [[one.gate.isMet, one.goal.isMet]] : []));
     expect(states).toEqual([
       [true, false], // 45 % of the peak
       [false, false], // 73 % of the bandwidth

@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { abiStamp } from '../../tools/cuda/sources.mjs';
 import { runToEnd } from './terminal.js';
 
 interface Report {
@@ -16,15 +17,18 @@ interface Report {
   }[];
 }
 
-/** Runs `doctor --json` in a process of its own, whose addon is looked for in `folder`. */
-function doctorWithAddonsOf(folder: string): { status: number | null; report: Report } {
+/** Runs `doctor --json` in a process of its own. */
+function doctorWith(environment: NodeJS.ProcessEnv): { status: number | null; report: Report } {
   const { status, stdout } = spawnSync(
     process.execPath,
     [resolve('dist/cli/main.js'), 'doctor', '--json'],
-    { encoding: 'utf8', env: { ...process.env, PAGED_ATTENTION_PREBUILD: folder } },
+    { encoding: 'utf8', env: { ...process.env, ...environment } },
   );
   return { status, report: JSON.parse(stdout) as Report };
 }
+
+/** The same, with the addon that is looked for in `folder`. */
+const doctorWithAddonsOf = (folder: string) => doctorWith({ PAGED_ATTENTION_PREBUILD: folder });
 
 const prebuilt = `prebuilds/${process.platform}-${process.arch}`;
 
@@ -87,5 +91,44 @@ describe('paged-attention doctor', () => {
     const { status, report } = doctorWithAddonsOf(folder);
     const addon = report.findings.find(({ name }) => name === 'addon');
     expect({ status, text: addon?.text }).toEqual({ status: 0, text: file });
+  });
+
+  test('says in one line that there is no driver, and what to do about it', () => {
+    const { status, report } = doctorWith({ PAGED_ATTENTION_LIBCUDA: '/nowhere/libcuda.so' });
+    const gpu = report.findings.find(({ name }) => name === 'gpu');
+    expect({ status, gpu: gpu?.status }).toEqual({ status: 0, gpu: 'note' });
+    expect(gpu?.text).toMatch(/^no CUDA driver; tried: [^\n]*\/nowhere\/libcuda\.so[^\n]*$/);
+    expect(gpu?.cure).toMatch(/install its driver.*--gpus all/);
+  });
+
+  test('says what stands in each folder of kernels, in their order, without a driver too', () => {
+    const addon = readFileSync('build/Release/paged_attention.node');
+    const own = abiStamp();
+    expect(addon.includes(own)).toBe(true);
+    const payloads = {
+      own: `{ "abi": "${own}", "cuda": 12, "images": [{ "arch": "sm_80" }, { "arch": "sm_90a" }] }`,
+      older: '{ "abi": "0123456789abcdef", "cuda": 13, "images": [] }',
+      broken: '{',
+      empty: undefined,
+    };
+    for (const [name, text] of Object.entries(payloads)) {
+      mkdirSync(join(folder, name));
+      if (text !== undefined) writeFileSync(join(folder, name, 'payload.json'), text);
+    }
+    const { report } = doctorWith({
+      PAGED_ATTENTION_LIBCUDA: '/nowhere/libcuda.so',
+      PAGED_ATTENTION_CUDA_PAYLOAD: ['broken', 'older', 'empty', 'own']
+        .map((name) => join(folder, name))
+        .join(':'),
+    });
+    const kernels = report.findings.find(({ name }) => name === 'kernels');
+    expect(kernels?.status).toBe('ok');
+    expect(kernels?.text.split('; ').slice(0, 5)).toEqual([
+      expect.stringContaining(`${folder}/broken: payload.json cannot be used: `),
+      `${folder}/older: made for other kernels than this addon's: its abi is 0123456789abcdef`,
+      `${folder}/empty: no payload.json`,
+      `${folder}/own: CUDA 12 for sm_80, sm_90a`,
+      expect.stringContaining('@paged-attention/cuda-13: '),
+    ]);
   });
 });

@@ -46,4 +46,32 @@ describe('paged-attention doctor', () => {
     expect(find('cpu backend')).toMatchObject({ status: 'ok', facts: { isa, threads } });
     expect(find('cpu backend')?.text).toMatch(new RegExp(`^computes with ${isa}, `));
   });
+
+  test('names the driver, and marks the folder of kernels that is used among all', () => {
+    const payload = process.env.PAGED_ATTENTION_CUDA_PAYLOAD;
+    const { find } = doctorWith({ PAGED_ATTENTION_CUDA_PAYLOAD: `/nowhere:${payload}` });
+    expect(find('gpu')?.text).toContain('a driver for CUDA 13.0, compute capability 9.0');
+    const [first, second, ...others] = find('kernels')?.text.split('; ') ?? [];
+    expect(find('kernels')?.status).toBe('ok');
+    expect(first).toBe('/nowhere: no payload.json');
+    expect(second).toMatch(new RegExp(`^${payload}: CUDA 13 for sm_80, .*\\(used\\)$`));
+    expect(others.length).toBeGreaterThan(3);
+    expect(others.join()).not.toContain('(used)');
+  });
+
+  test.each([
+    [
+      'are for a newer driver',
+      { PA_EMULATED_DRIVER_VERSION: '12080' },
+      'is for CUDA 13; the driver is for CUDA 12',
+    ],
+    ['do not fit the GPU', { PA_EMULATED_CAPABILITY: '7.5' }, 'nothing for compute capability 7.5'],
+  ])('says of kernels that %s why they are of no use', (_, variables, reason) => {
+    const { find } = doctorWith(variables);
+    expect(find('kernels')).toMatchObject({
+      status: 'note',
+      text: expect.stringContaining(reason),
+      cure: expect.stringContaining('cuda-12 for drivers before CUDA 13'),
+    });
+  });
 });

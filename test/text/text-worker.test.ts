@@ -25,6 +25,12 @@ function longChat(numMessages = 200) {
   }));
 }
 
+/** Worker threads of this process. */
+function numThreads(): number {
+  const { workers } = process.report.getReport() as unknown as { workers: unknown[] };
+  return workers.length;
+}
+
 describe('TextWorker', () => {
   test('tokenises a chat of 200 messages as the calling thread would', async () => {
     const folder = writeTokenizer();
@@ -38,6 +44,16 @@ describe('TextWorker', () => {
     expect(there.tokens).toEqual(here.tokens);
     expect(there.sections).toEqual(here.sections);
     expect(there.sections).toHaveLength(200);
+  });
+
+  test('starts no thread before a text is large', async () => {
+    const numBefore = numThreads();
+    const worker = await start({ folder: writeTokenizer() });
+    await worker.tokenizeChat({ messages: longChat(2) });
+    await worker.encode('code');
+    expect(numThreads()).toBe(numBefore);
+    await worker.tokenizeChat({ messages: longChat() });
+    expect(numThreads()).toBe(numBefore + 1);
   });
 
   test('leaves the calling thread free while it tokenises', async () => {

@@ -6,7 +6,7 @@
 // bullseye), --only runs those named, --list prints their names. Needs the npm registry.
 
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -20,6 +20,7 @@ import {
   checkNodes,
 } from './checks/installs.mjs';
 import { checkKernels } from './checks/kernels.mjs';
+import { checkLicences } from './checks/licences.mjs';
 import { checkAddonPlaces, checkReadOnly, checkWorkers } from './checks/loading.mjs';
 import { BareMachine } from './checks/machine.mjs';
 import { checkManagers } from './checks/managers.mjs';
@@ -45,6 +46,7 @@ const quickChecks = {
   'bundle-beside-package': checkBundleBesidePackage,
   publishing: checkPublishing,
   types: checkTypes,
+  licences: checkLicences,
   kernels: checkKernels,
   workflows: checkWorkflows,
 };
@@ -78,19 +80,17 @@ function tarballsIn(folder) {
   return { core, kernels: paths.filter((path) => path !== core) };
 }
 
-/** Builds the prebuilt addons and packs the clone as it stands. */
+/** Builds and packs the clone as it stands, with the kernels that are there. */
 function packClone(results, folder) {
-  mkdirSync(folder);
-  for (const args of [
-    ['run', '--silent', 'build:prebuilds'],
-    ['pack', '--silent', '--pack-destination', folder],
-  ]) {
-    const { status, stdout, stderr } = spawnSync('npm', args, { cwd: root, encoding: 'utf8' });
-    if (!results.check(`npm ${args.slice(0, 3).join(' ')}`, { status, text: stdout + stderr })) {
-      throw new Error('there is nothing to check');
-    }
+  const args = ['tools/packages/pack-local.mjs', '--to', folder];
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  if (results.check('npm run pack:local', { status, text: stdout + stderr })) {
+    return tarballsIn(folder);
   }
-  return tarballsIn(folder);
+  throw new Error('there is nothing to check');
 }
 
 function makeMachines(work) {

@@ -1,20 +1,24 @@
-// `npm run pack:local [-- --release]`: makes every tarball that would be published, in build/tarballs/,
-// and prints sizes, checksums and the line that installs them. --release compiles the kernels for every
-// architecture of a release first; otherwise the payloads that are there are packed.
+// `npm run pack:local [-- --release] [--to FOLDER]`: makes every tarball that would be published, in
+// build/tarballs/ or the folder named, and prints sizes, checksums and the line that installs them. --release
+// compiles the kernels for every architecture of a release first, and fails where one is missing; otherwise the
+// payloads that are there are packed.
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root } from '../cuda/sources.mjs';
 import { cudaMajors } from '../cuda/toolkit.mjs';
 import { writeCudaPackage } from './cuda-package.mjs';
 
 const { values: options } = parseArgs({
-  options: { release: { type: 'boolean', default: false } },
+  options: {
+    release: { type: 'boolean', default: false },
+    to: { type: 'string', default: join(root, 'build/tarballs') },
+  },
 });
-const folder = join(root, 'build/tarballs');
+const folder = resolve(options.to);
 
 function run(command, args, cwd = root) {
   const { status } = spawnSync(command, args, { cwd, stdio: 'inherit' });
@@ -49,8 +53,12 @@ mkdirSync(folder, { recursive: true });
 const packed = [pack(root)];
 for (const major of cudaMajors) {
   const packageFolder = join(root, 'build/packages', `cuda-${major}`);
-  if (writeCudaPackage(major, packageFolder)) packed.push(pack(packageFolder));
-  else console.log(`no CUDA ${major} kernels of these sources: npm run build:payloads makes them`);
+  if (writeCudaPackage(major, packageFolder)) {
+    packed.push(pack(packageFolder));
+    continue;
+  }
+  console.log(`no CUDA ${major} kernels of these sources: npm run build:payloads makes them`);
+  if (options.release) process.exit(1);
 }
 writeFileSync(
   join(folder, 'SHA256SUMS'),

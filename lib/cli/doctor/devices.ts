@@ -1,7 +1,8 @@
-import { Device, type DeviceSurvey, surveyDevices } from '../../device/index.js';
+import { Device, type DeviceSurvey, surveyDevices, triesOfGpu } from '../../device/index.js';
 import { load } from '../../llm/index.js';
 import { formatBytes } from '../terminal.js';
 import { type Finding, failure } from './findings.js';
+import { kernelsFinding } from './kernels.js';
 
 /** The addon, what it computes with, and a question answered with it. */
 export async function deviceFindings(): Promise<Finding[]> {
@@ -16,6 +17,7 @@ export async function deviceFindings(): Promise<Finding[]> {
     { name: 'addon', status: 'ok', text: addonFile, facts: { addonFile } },
     await cpuFinding(survey),
     await gpuFinding(survey),
+    await kernelsFinding(survey),
     await selfTest(),
   ];
 }
@@ -38,9 +40,13 @@ async function cpuFinding({ isas }: DeviceSurvey): Promise<Finding> {
 /** No kernels for the GPU: the CPU computes. Anything else is something that does not work. */
 const unusedGpuCodes = ['ERR_CUDA_UNAVAILABLE', 'ERR_UNSUPPORTED_GPU'];
 
+const noGpuCure =
+  'only for an NVIDIA GPU: install its driver, or give the container the GPU (docker run --gpus all)';
+
 /** Opens the first GPU, the way that `load` would. */
 async function gpuFinding({ gpus, payloadFolders }: DeviceSurvey): Promise<Finding> {
-  const facts = { gpus, payloadFolders };
+  const driver = await driverOfGpus();
+  const facts = { gpus, driver, payloadFolders };
   try {
     const device = Device.open({ backend: 'cuda' });
     const { name, isa, computeCapability } = device.info;
@@ -49,18 +55,24 @@ async function gpuFinding({ gpus, payloadFolders }: DeviceSurvey): Promise<Findi
     return {
       name: 'gpu',
       status: 'ok',
-      text: `${name}, compute capability ${computeCapability}, kernels for ${isa}, ${formatBytes(freeBytes)} free`,
+      text: `${name}, ${driver}, compute capability ${computeCapability}, kernels for ${isa}, ${formatBytes(freeBytes)} free`,
       facts: { ...facts, isa, computeCapability, freeBytes },
     };
   } catch (error) {
     const finding = { ...failure('gpu', error, 'see docs/cuda.md'), facts };
     // A machine without a GPU lacks nothing.
-    if (gpus.length === 0) return { ...finding, status: 'note' };
+    if (gpus.length === 0) return { ...finding, status: 'note', cure: noGpuCure };
     const { code = '' } = error as { code?: string };
     if (!unusedGpuCodes.includes(code)) return finding;
     const text = `${gpus[0]} is unused, the CPU computes: ${finding.text}`;
     return { ...finding, status: 'note', text };
   }
+}
+
+/** Such as `a driver for CUDA 13.0`, or that none works. */
+async function driverOfGpus(): Promise<string> {
+  const tries = (await triesOfGpu([])) ?? [];
+  return /a driver for CUDA [\d.]+/.exec(tries.join('\n'))?.[0] ?? 'no driver that works';
 }
 
 /** Asks the embedded model twice over one text: the answers are known, and the second must find the text cached. */

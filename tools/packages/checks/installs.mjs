@@ -1,7 +1,7 @@
 // The package as npm installs it: the quickstart on every Node line, the command line, and the mistakes that a new
 // user makes first.
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { quickstart, quickstartAnswers, refusalOf, required, runProgram } from './programs.mjs';
 import { binOf } from './registry.mjs';
@@ -21,18 +21,22 @@ export function checkInstall({ results, machines, tarballs, installed }) {
   throw new Error('nothing else can be checked');
 }
 
-/** The quickstart by import and by require under every Node. */
-export function checkNodes({ results, machines, installed }) {
+/** Under every Node an installation of its own, and there the quickstart by import and by require. */
+export function checkNodes({ results, machines, tarballs, work }) {
   for (const machine of machines) {
-    const program = runProgram(machine, installed, quickstart);
+    const folder = join(work, `with Node ${machine.version}`);
+    const outcome = npmInstall(machine, folder, [tarballs.core]);
+    results.check(`npm i, Node ${machine.version}`, outcome);
+    const program = runProgram(machine, folder, quickstart);
     results.check(`quickstart, Node ${machine.version}`, program, quickstartAnswers);
-    const byRequire = runProgram(machine, installed, required, { extension: 'cjs' });
+    const byRequire = runProgram(machine, folder, required, { extension: 'cjs' });
     // No word of an experiment either.
     results.check(
       `require(), Node ${machine.version}`,
       byRequire,
       (status, text) => status === 0 && text.trim() === 'closed',
     );
+    rmSync(folder, { recursive: true });
   }
 }
 

@@ -6,7 +6,7 @@ import { faultsOfAddon } from '../../prebuilds/inspect.mjs';
 import { glibcFloor, prebuiltArchitectures } from '../../prebuilds/zig.mjs';
 
 /** Bytes, inclusive. */
-const mostBytes = { tarball: 25e6, ours: 25e6, withDependencies: 125e6, kernels: 150e6 };
+export const mostBytes = { tarball: 25e6, ours: 25e6, withDependencies: 125e6, kernels: 150e6 };
 const runsOnInstall = ['preinstall', 'install', 'postinstall', 'prepare', 'prepublish'];
 
 const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
@@ -17,10 +17,12 @@ function filesBelow(folder) {
     .map((entry) => join(entry.parentPath, entry.name));
 }
 
-const bytesBelow = (folder) =>
+/** Bytes of all files of a folder, those of its folders included. */
+export const bytesBelow = (folder) =>
   filesBelow(folder).reduce((sum, file) => sum + statSync(file).size, 0);
 
-function checkAtMost(results, name, bytes, most) {
+/** Prints a size beside its bound, and counts it. */
+export function checkAtMost(results, name, bytes, most) {
   const outcome = { status: 0, text: `${bytes} bytes` };
   results.check(`${name}: ${megabytes(bytes)} MB of at most ${megabytes(most)}`, outcome, () => {
     return bytes <= most;

@@ -32,7 +32,9 @@ export async function checkWorkflows({ results }) {
       .map(({ run = '' }) => run)
       .join('\n');
     const called = [...lines.matchAll(/npm run (?:--silent )?([\w:]+)/g)].map(([, name]) => name);
-    const programs = [...lines.matchAll(/\b(tools\/[\w./-]+)/g)].map(([, path]) => path);
+    const programs = [...lines.matchAll(/(?<![\w/])((?:tools|test|\.ci)\/[\w./-]+)/g)].map(
+      ([, path]) => path,
+    );
     results.checkFaults(`${file.slice(root.length)} calls only what there is`, [
       ...called.filter((name) => !(name in scripts)).map((name) => `no script ${name}`),
       ...programs.filter((path) => !existsSync(join(root, path))).map((path) => `no ${path}`),
