@@ -4,7 +4,7 @@ import type { Backlog } from './backlog.js';
 import type { Executor, StepOutcome } from './executor.js';
 import { failureOf } from './failure.js';
 import type { MaskDesk } from './mask-desk.js';
-import type { FinishedEvent } from './messages.js';
+import type { FinishedEvent, TokensEvent } from './messages.js';
 import type { Outbox } from './outbox.js';
 import type { PrefixHandles } from './prefix-handles.js';
 import { type Kept, PrefixKeeper } from './prefix-keeper.js';
@@ -133,16 +133,20 @@ export class Lifecycle {
   }
 
   /** Takes what a step drew for one sequence, which may have been preempted since. */
-  grow({ sequence, table, firstLogitRow: row }: PlannedChunk, outcome: StepOutcome): void {
-    const { n } = sequence.request.options;
-    const samples = sequence.startsSiblings ? this.#startSiblings(sequence, n) : [sequence];
-    const isBad = samples.some((_, i) => outcome.nonFinite[row + i] !== 0);
-    if (isBad) {
+  grow(chunk: PlannedChunk, outcome: StepOutcome, nowMs: number): void {
+    const { sequence, table, firstLogitRow: row, drawRows } = chunk;
+    for (let i = 0; i < drawRows.length; i++) {
+      if (outcome.nonFinite[row + i] === 0) continue;
       this.#failNonFinite(sequence.request, table);
       return;
     }
-    samples.forEach((sample, i) => {
-      this.#accept(sample, outcome, row + i);
+    const { n } = sequence.request.options;
+    if (n === 1 || !sequence.startsSiblings) {
+      this.#accept(sequence, outcome, row, nowMs);
+      return;
+    }
+    this.#startSiblings(sequence, n).forEach((sample, i) => {
+      this.#accept(sample, outcome, row + i, nowMs);
     });
   }
 
@@ -210,7 +214,8 @@ export class Lifecycle {
 
   /** The prompt is done: its other samples share all of its blocks from here on. */
   #startSiblings(first: Sequence, n: number): Sequence[] {
-    const rows = first.rows.splice(1);
+    const rows = first.rows.slice(1);
+    first.rows = first.rows.slice(0, 1);
     const samples = [first];
     for (let sample = 1; sample < n; sample++) {
       const sibling = new Sequence(first.request, sample, first.tokens.view());
@@ -228,27 +233,21 @@ export class Lifecycle {
     return samples;
   }
 
-  #accept(sequence: Sequence, outcome: StepOutcome, row: number): void {
+  #accept(sequence: Sequence, outcome: StepOutcome, row: number, nowMs: number): void {
     const { id, maxTokens, stopTokenIds, wantDigests, sampling } = sequence.request.options;
     const token = outcome.samples[row];
     sequence.tokens.push(token);
-    sequence.meter.addOutput(this.#clock());
+    sequence.meter.addOutput(nowMs);
     if (stopTokenIds.has(token)) {
       this.#end(sequence, 'stop', token);
       return;
     }
     const { sample } = sequence;
     sequence.masks?.accept(token);
-    this.#outbox.add({
-      type: 'tokens',
-      id,
-      sample,
-      tokenIds: [token],
-      ...(sampling.logprobs === undefined
-        ? {}
-        : { logprobs: [logprobsOf(outcome, row, sampling)] }),
-      ...(wantDigests && outcome.digests !== undefined ? { digests: [outcome.digests[row]] } : {}),
-    });
+    const event: TokensEvent = { type: 'tokens', id, sample, tokenIds: [token] };
+    if (sampling.logprobs !== undefined) event.logprobs = [logprobsOf(outcome, row, sampling)];
+    if (wantDigests && outcome.digests !== undefined) event.digests = [outcome.digests[row]];
+    this.#outbox.add(event);
     if (sequence.numOutputTokens >= maxTokens) this.#end(sequence, 'length');
     else if (sequence.table !== undefined) this.#noteAccepted(sequence, sequence.table);
   }
@@ -256,7 +255,8 @@ export class Lifecycle {
   /** What the step in flight writes for an accepted token can be hit; a sequence past `minTokens` may stop. */
   #noteAccepted(sequence: Sequence, table: BlockTable): void {
     const { numSubmitted, numTokens, numOutputTokens, rows, sample } = sequence;
-    this.#cache.registerSubmitted(table, sequence.tokens.view(), Math.min(numSubmitted, numTokens));
+    const numKnown = Math.min(numSubmitted, numTokens);
+    this.#cache.registerSubmitted(table, sequence.tokens.memory, numKnown);
     if (numOutputTokens !== sequence.request.options.minTokens) return;
     this.#executor.setSamplingSlot(rows[0], slotParamsOf(sequence, sample));
   }

@@ -35,7 +35,7 @@ export class PrefixKeeper {
       this.#cache.free(table, kept === 'nothing' ? { keep: 'off' } : { maxIdleMs });
       return;
     }
-    const tail = { tokens: sequence.tokens.view(), numTokens: sequence.numComputed };
+    const tail = { tokens: sequence.tokens.memory, numTokens: sequence.numComputed };
     if (retainMs !== undefined && !keepPrefix) {
       this.#cache.registerTail(table, tail.tokens, tail.numTokens);
       this.#tryPin(table, tag, retainMs);
@@ -47,7 +47,7 @@ export class PrefixKeeper {
   keepPrefix({ request, tokens, table, numComputed }: Sequence): number | undefined {
     const { keepPrefix, extraKeys, tag, retainMs = Number.POSITIVE_INFINITY } = request.options;
     if (!keepPrefix) return undefined;
-    if (table !== undefined) this.#cache.registerTail(table, tokens.view(), numComputed);
+    if (table !== undefined) this.#cache.registerTail(table, tokens.memory, numComputed);
     const kept = table ?? this.#cache.match(tokens.view(), { extraKeys });
     return this.#handles.add({
       tokens: tokens.view().slice(),

@@ -126,7 +126,7 @@ export class Scheduler {
    */
   #preempt(sequence: Sequence): void {
     const { maxIdleMs } = sequence.request.options;
-    const tail = { tokens: sequence.tokens.view(), numTokens: this.#numValid(sequence) };
+    const tail = { tokens: sequence.tokens.memory, numTokens: this.#numValid(sequence) };
     const table = this.stop(sequence, 'waiting');
     this.#cache.free(table, { tail, maxIdleMs });
     sequence.meter.preemptions++;
@@ -269,7 +269,8 @@ export class Scheduler {
     this.waiting.remove(sequence);
     const { numRowsNeeded } = sequence;
     this.start(sequence, lease.table);
-    while (sequence.rows.length < numRowsNeeded) sequence.rows.push(this.#freeRows.pop() as number);
+    const others = Array.from({ length: numRowsNeeded - 1 }, () => this.#freeRows.pop() as number);
+    if (others.length > 0) sequence.rows = [...sequence.rows, ...others];
     sequence.numComputed = lease.numCachedTokens;
     sequence.numSubmitted = lease.numCachedTokens;
     sequence.sharedLen = lease.table.numSharedBlocks * this.#cache.allocator.blockSize;

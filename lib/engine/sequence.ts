@@ -79,9 +79,9 @@ export class Sequence {
   table: BlockTable | undefined;
   /**
    * Rows of the device's block tables; sampling slots have the same numbers. The first is its own, the
-   * others are kept for the samples that start when the prompt is done.
+   * others are kept for the samples that start when the prompt is done. Replaced, not changed: chunks share it.
    */
-  rows: number[] = [];
+  rows: readonly number[] = [];
   /** Copies that its next step does before its tokens run. */
   pendingCopies: BlockCopy[] = [];
   /** The running sequence that computes what this one needs, and how far it must get: a tail must be computed. */
@@ -105,7 +105,7 @@ export class Sequence {
     readonly sample: number,
     tokens: Int32Array,
   ) {
-    this.tokens = new TokenList(tokens);
+    this.tokens = new TokenList(tokens, request.options.maxTokens);
     const isSibling = sample > 0;
     this.meter = new UsageMeter(request.options.promptTokens.length, request.submitMs, isSibling);
   }
@@ -134,7 +134,11 @@ export class Sequence {
 
   /** Tokens that steps in flight are drawing for it. */
   get numPendingTokens(): number {
-    return this.inFlight.reduce((sum, { drawRows }) => sum + (drawRows.length > 0 ? 1 : 0), 0);
+    let numPending = 0;
+    for (let i = 0; i < this.inFlight.length; i++) {
+      if (this.inFlight[i].drawRows.length > 0) numPending++;
+    }
+    return numPending;
   }
 
   /** Rows until it draws: all tokens that it has or is about to have, less those submitted. */

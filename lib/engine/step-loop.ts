@@ -8,6 +8,7 @@ import type { Lifecycle } from './lifecycle.js';
 import type { Outbox } from './outbox.js';
 import { canPlanAhead } from './run-ahead.js';
 import type { Scheduler } from './scheduler.js';
+import type { Sequence } from './sequence.js';
 import { type PlannedChunk, StepPlan } from './step-plan.js';
 import { StepWriter } from './step-writer.js';
 import type { TraceRecorder } from './trace.js';
@@ -97,7 +98,7 @@ export class StepLoop {
   /** Asserts that the device has each running sequence's block table, and who is in flight. */
   checkInvariants(): void {
     const { running } = this.#options.scheduler;
-    const planned = new Set(this.#inFlight.flatMap(({ plan }) => [...plan.chunks]));
+    const planned = new Set(this.#inFlight.flatMap(({ plan }) => plan.chunks));
     for (const sequence of running) {
       this.#writer.checkSent(sequence);
       assert(
@@ -181,9 +182,16 @@ export class StepLoop {
       sequence.meter.firstStepMs ??= nowMs;
       sequence.inFlight.push(chunk);
       sequence.numSubmitted = end;
-      for (const copy of sequence.pendingCopies.splice(0)) cache.releaseCopySource(copy);
-      cache.registerSubmitted(table, sequence.tokens.view(), Math.min(end, sequence.numTokens));
+      this.#releaseSources(sequence);
+      const numKnown = Math.min(end, sequence.numTokens);
+      cache.registerSubmitted(table, sequence.tokens.memory, numKnown);
     }
+  }
+
+  #releaseSources(sequence: Sequence): void {
+    if (sequence.pendingCopies.length === 0) return;
+    for (const copy of sequence.pendingCopies) this.#options.cache.releaseCopySource(copy);
+    sequence.pendingCopies = [];
   }
 
   /** A step that was refused at once waits for the one before it. */
@@ -204,16 +212,17 @@ export class StepLoop {
   }
 
   #complete(plan: StepPlan, work: StepWork, outcome: StepOutcome): void {
-    const { lifecycle, costs, trace } = this.#options;
+    const { lifecycle, costs, trace, clock } = this.#options;
     trace?.completed(plan, outcome.counters);
     this.numSteps++;
     costs.observe(work, outcome.counters.runMs);
     this.#count(outcome);
     for (const chunk of plan.chunks) this.#noteComputed(chunk);
+    const nowMs = clock();
     for (const chunk of plan.chunks) {
       leaveFlight(chunk);
       if (chunk.drawRows.length === 0 || chunk.isVoid) continue;
-      if (chunk.sequence.state !== 'ended') lifecycle.grow(chunk, outcome);
+      if (chunk.sequence.state !== 'ended') lifecycle.grow(chunk, outcome, nowMs);
     }
   }
 
@@ -228,7 +237,7 @@ export class StepLoop {
     if (sequence.table !== table) return;
     sequence.numComputed = end;
     const isDecode = end - start === 1 && sequence.numOutputTokens > 0;
-    if (drawRows.length > 0 && !isDecode) cache.registerTail(table, sequence.tokens.view(), end);
+    if (drawRows.length > 0 && !isDecode) cache.registerTail(table, sequence.tokens.memory, end);
   }
 
   /**
@@ -239,7 +248,7 @@ export class StepLoop {
     const { lifecycle, scheduler, trace } = this.#options;
     trace?.failed(plan, error);
     const code = error instanceof EngineError ? error.code : undefined;
-    const concerned = [...plan.chunks].filter(({ isVoid }) => !isVoid);
+    const concerned = plan.chunks.filter(({ isVoid }) => !isVoid);
     for (const chunk of plan.chunks) lifecycle.dropUncommitted(chunk.table);
     for (const chunk of concerned) {
       const { sequence } = chunk;

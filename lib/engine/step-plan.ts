@@ -18,28 +18,31 @@ export interface PlannedChunk {
   isVoid: boolean;
 }
 
+const noRows: readonly number[] = [];
+
 /** One step as the scheduler decided it; at most one chunk per sequence. */
 export class StepPlan {
-  readonly #chunks = new Map<Sequence, PlannedChunk>();
+  readonly #chunks: PlannedChunk[] = [];
 
-  get chunks(): Iterable<PlannedChunk> {
-    return this.#chunks.values();
+  /** In the order in which they were planned. */
+  get chunks(): readonly PlannedChunk[] {
+    return this.#chunks;
   }
 
   get isEmpty(): boolean {
-    return this.#chunks.size === 0;
+    return this.#chunks.length === 0;
   }
 
   /** Plans the next `numTokens` rows of a sequence that has its blocks. */
   add(sequence: Sequence, numTokens: number): void {
     const start = sequence.numSubmitted;
     const draws = numTokens === sequence.numRowsToDraw;
-    this.#chunks.set(sequence, {
+    this.#chunks.push({
       sequence,
       table: sequence.table as BlockTable,
       start,
       end: start + numTokens,
-      drawRows: draws ? [...sequence.rows] : [],
+      drawRows: draws ? sequence.rows : noRows,
       firstLogitRow: 0,
       isVoid: false,
     });
@@ -47,8 +50,7 @@ export class StepPlan {
 
   /** Takes a sequence out again; gives what it would have done. */
   remove(sequence: Sequence): PlannedChunk | undefined {
-    const chunk = this.#chunks.get(sequence);
-    this.#chunks.delete(sequence);
-    return chunk;
+    const index = this.#chunks.findIndex((chunk) => chunk.sequence === sequence);
+    return index < 0 ? undefined : this.#chunks.splice(index, 1)[0];
   }
 }

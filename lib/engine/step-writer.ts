@@ -39,7 +39,10 @@ export class StepWriter {
   #writeTable({ table, rows: [row], pendingCopies }: Sequence, step: StepBatch): void {
     const { blocks, numBlocks, dirtyFrom } = table as BlockTable;
     for (let column = dirtyFrom; column < numBlocks; column++) {
-      step.tableChanges.set([row, column, blocks[column]], 3 * step.numTableChanges++);
+      const change = 3 * step.numTableChanges++;
+      step.tableChanges[change] = row;
+      step.tableChanges[change + 1] = column;
+      step.tableChanges[change + 2] = blocks[column];
       this.#sentTables[row * this.#tableStride + column] = blocks[column];
     }
     (table as BlockTable).markSent();
@@ -61,8 +64,11 @@ export class StepWriter {
 function writeTokens({ sequence, start, end }: PlannedChunk, step: StepBatch): void {
   const index = step.numSeqs++;
   const numKnown = Math.min(end, sequence.numTokens) - start;
-  step.tokenIds.set(sequence.tokens.view(start, start + numKnown), step.numTokens);
-  step.tokenSources.fill(-1, step.numTokens, step.numTokens + numKnown);
+  const { memory } = sequence.tokens;
+  for (let i = 0; i < numKnown; i++) {
+    step.tokenIds[step.numTokens + i] = memory[start + i];
+    step.tokenSources[step.numTokens + i] = -1;
+  }
   if (start + numKnown < end) writeUnknownToken(sequence, step, step.numTokens + numKnown);
   step.numTokens += end - start;
   step.tableRows[index] = sequence.rows[0];

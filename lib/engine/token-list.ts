@@ -3,9 +3,13 @@ export class TokenList {
   #array: Int32Array;
   #length: number;
 
-  /** @param prompt copied */
-  constructor(prompt: Int32Array) {
-    this.#array = new Int32Array(Math.max(16, prompt.length * 2));
+  /**
+   * @param prompt copied
+   * @param numExpected tokens that are likely to follow, which get room at once
+   */
+  constructor(prompt: Int32Array, numExpected: number) {
+    const numSpare = Math.min(numExpected, prompt.length);
+    this.#array = new Int32Array(Math.max(16, prompt.length + numSpare));
     this.#array.set(prompt);
     this.#length = prompt.length;
   }
@@ -25,6 +29,14 @@ export class TokenList {
       this.#array = grown;
     }
     this.#array[this.#length++] = token;
+  }
+
+  /**
+   * The memory of the tokens so far: what lies behind `length` says nothing. For whoever knows how many of them to
+   * read, each step and sequence: it costs nothing, where `view` makes an object. Valid until the next `push`.
+   */
+  get memory(): Int32Array {
+    return this.#array;
   }
 
   /** The tokens so far, in place: valid until the next `push`. */

@@ -102,11 +102,11 @@ export class TraceRecorder {
     const { ms = endMs, predictedMs } = this.#submittedMs.get(plan) ?? {};
     const startMs = Math.max(ms, this.#lastStepEndMs);
     this.#lastStepEndMs = endMs;
-    const chunks = [...plan.chunks].map(({ sequence, start, end }) => {
+    const chunks = plan.chunks.map(({ sequence, start, end }) => {
       return { request: sequence.request.id, sample: sequence.sample, start, end };
     });
     const numTokens = chunks.reduce((sum, { start, end }) => sum + end - start, 0);
-    const numDecoding = [...plan.chunks].filter(isDecode).length;
+    const numDecoding = plan.chunks.filter(isDecode).length;
     const kind =
       numDecoding === 0 ? 'prefill' : numDecoding === chunks.length ? 'decode' : 'mixed step';
     const args = { step: this.#numSteps++, numTokens, predictedMs, ...outcome, chunks };

@@ -95,13 +95,13 @@ export class BlockPool {
       this.allocator.makeEmpty(block);
       return;
     }
-    for (const place of this.trie.places(node)) {
-      if (place === block) continue;
-      const spare = this.isIdle(place) ? place : block;
-      this.detach(spare, 'superseded');
-      if (spare === block) return;
-      break;
+    const first = this.trie.store.firstPlace[node];
+    const other = first === block ? this.trie.getNextPlace(block) : first;
+    if (other !== 0 && !this.isIdle(other)) {
+      this.detach(block, 'superseded');
+      return;
     }
+    if (other !== 0) this.detach(other, 'superseded');
     this.makeIdle(block, node);
   }
 

@@ -48,16 +48,14 @@ export class EventLog {
 
   /** A node's step completed; its ancestors' steps did before. */
   commit(node: number): void {
-    const { store } = this.trie;
-    const chain: number[] = [];
-    for (let at = node; at !== rootNode && !store.has(at, NodeFlag.committed); ) {
-      chain.push(at);
-      at = store.parent[at];
+    if (this.isCommitted(node)) return;
+    const { parent } = this.trie.store;
+    if (!this.isCommitted(parent[node])) {
+      const chain: number[] = [];
+      for (let at = parent[node]; !this.isCommitted(at); at = parent[at]) chain.push(at);
+      for (let at = chain.pop(); at !== undefined; at = chain.pop()) this.noteCommitted(at);
     }
-    for (let at = chain.pop(); at !== undefined; at = chain.pop()) {
-      store.mark(at, NodeFlag.committed);
-      if (this.onEvent !== undefined) this.enqueue(at);
-    }
+    this.noteCommitted(node);
   }
 
   /** A node loses its last place; it is still whole. */
@@ -134,6 +132,15 @@ export class EventLog {
       numQueued++;
     }
     assert.equal(numQueued, numPending, 'nodes that wait for their event');
+  }
+
+  private isCommitted(node: number): boolean {
+    return node === rootNode || this.trie.store.has(node, NodeFlag.committed);
+  }
+
+  private noteCommitted(node: number): void {
+    this.trie.store.mark(node, NodeFlag.committed);
+    if (this.onEvent !== undefined) this.enqueue(node);
   }
 
   private findOnlyChild(parent: number, known: number): number | undefined {

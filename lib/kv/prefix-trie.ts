@@ -136,6 +136,11 @@ export class PrefixTrie {
     return this.store.has(node, NodeFlag.tail) ? rootNode : node;
   }
 
+  /** The place of the same node behind one of its places; 0 behind the last. */
+  getNextPlace(block: number): number {
+    return this.nextPlace[block];
+  }
+
   /** A node's places, first to last. */
   *places(node: number): Iterable<number> {
     for (let at = this.store.firstPlace[node]; at !== 0; at = this.nextPlace[at]) yield at;

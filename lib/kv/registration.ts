@@ -178,6 +178,7 @@ export class Registration {
   /** Frees idle tails that are the beginning of what is about to be registered. */
   private dropTailsWithin(query: ChildQuery): void {
     const { trie, pool } = this.options;
+    if (trie.store.childRoot[query.parent] === rootNode) return;
     const numShared = trie.children.findNearest(query)?.numShared ?? 0;
     for (let numTokens = Math.min(numShared, query.numTokens - 1); numTokens > 0; numTokens--) {
       const tail = trie.children.findExact({ ...query, numTokens });

@@ -50,12 +50,15 @@ export class Retention {
       if (trie.getFullNode(table.blocks[numBlocks]) === rootNode) break;
       numBlocks++;
     }
-    const path = table.blocks.slice(0, numBlocks);
-    const tail = trie.nodeOfBlock[table.tailBlock];
-    const isStillTail = trie.registeredAt[table.tailBlock] === table.tailRegisteredAt;
-    if (tail === rootNode || !isStillTail) return path;
-    const end = numBlocks === 0 ? rootNode : trie.nodeOfBlock[path[numBlocks - 1]];
-    return trie.store.parent[tail] === end ? Int32Array.of(...path, table.tailBlock) : path;
+    const { tailBlock } = table;
+    const tail = trie.nodeOfBlock[tailBlock];
+    const isStillTail = trie.registeredAt[tailBlock] === table.tailRegisteredAt;
+    const end = numBlocks === 0 ? rootNode : trie.nodeOfBlock[table.blocks[numBlocks - 1]];
+    const hasTail = tail !== rootNode && isStillTail && trie.store.parent[tail] === end;
+    const path = new Int32Array(hasTail ? numBlocks + 1 : numBlocks);
+    for (let i = 0; i < numBlocks; i++) path[i] = table.blocks[i];
+    if (hasTail) path[numBlocks] = tailBlock;
+    return path;
   }
 
   /** How long a node may be idle, from what a caller asked for. */
