@@ -29,7 +29,7 @@ interface PendingCall {
  *
  * Large chats are rendered and tokenised in a worker thread, small ones in the calling thread; tokens are
  * decoded in the calling thread too, on libuv's pool. The first large one starts the worker and waits for it to
- * parse a tokenizer of its own: until then nobody pays for a thread and a second vocabulary (20 MiB with 32k
+ * parse a tokenizer of its own: until then nobody pays for a thread and a second vocabulary (16 MiB with 32k
  * tokens, see bench/log.md). A worker that crashes fails the calls it had and is started again by the next one. It
  * keeps the process alive only while it has calls.
  */
