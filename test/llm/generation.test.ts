@@ -79,14 +79,14 @@ describe('a generation', () => {
 
   test('ends when its only reader leaves', async () => {
     const llm = await openArithmeticLlm();
-    const generation = llm.chat(chat, { ...long, maxTokens: 400 });
+    const generation = llm.chat(chat, { ...long, maxTokens: 3000 });
     for await (const _ of generation) break;
     await turn();
     await expect(generation).rejects.toMatchObject({ name: 'AbortError' });
     await llm.generate('x', { maxTokens: 1 }); // its first step comes after the end of the other
     const { numRunning, cache } = await freshStats(llm);
     expect([numRunning, cache.numLive]).toEqual([0, 0]);
-    expect(generation.tokenIds.length).toBeLessThan(400);
+    expect(generation.tokenIds.length).toBeLessThan(3000);
     await llm.close();
   });
 
