@@ -104,7 +104,7 @@ describe('an abort', () => {
     const llm = await openArithmeticLlm();
     const controller = new AbortController();
     const reason = new Error('the user left');
-    const options = { ...long, maxTokens: 400, signal: controller.signal };
+    const options = { ...long, maxTokens: 3000, signal: controller.signal };
     const generation = llm.chat(chat, options);
     const texts: string[] = [];
     const reading = (async () => {
