@@ -16,7 +16,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { estimateSeconds } from './cpu/estimate.mjs';
-import { measureRows } from './cpu/measure.mjs';
+import { measureRows, medianCeilings } from './cpu/measure.mjs';
 import { buildProbe, measureAttention, measureCeilings } from './cpu/native.mjs';
 import { OptionError, readOptions } from './cpu/options.mjs';
 import { findPeer } from './cpu/peer-install.mjs';
@@ -66,8 +66,10 @@ async function measureSetting(setting) {
 /** Attention alone: no model in it, so once per number of threads and instruction set. */
 function measureAttentionAlone(threads, isa) {
   console.log(`\n== attention alone, one layer, ${threads} threads, ${isa}`);
-  const ceilings = measureCeilings({ isa, threads });
+  const someCeilings = () => [1, 2, 3].map(() => measureCeilings({ isa, threads }));
+  const before = someCeilings();
   const measured = measureAttention({ ...options, isa, threads });
+  const ceilings = medianCeilings([...before, ...someCeilings()]);
   const rows = judgeAttention(measured, ceilings);
   print([ceilingLine(ceilings), ...tableLines(rows)]);
   return { threads, isa, ceilings, measured, rows };

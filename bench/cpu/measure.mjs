@@ -90,7 +90,8 @@ async function runRound(engines, rows, round, figures) {
   }
 }
 
-function medianCeilings(rounds) {
+/** The middle of each ceiling: a single one may fall into a moment in which the machine was not ours. */
+export function medianCeilings(rounds) {
   const entries = Object.keys(rounds[0]).map((name) => {
     const values = rounds.map((ceilings) => ceilings[name]);
     return [name, typeof values[0] === 'number' ? median(values) : values[0]];
