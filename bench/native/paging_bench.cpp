@@ -33,8 +33,8 @@ constexpr size_t kReadLayout = 1;
 
 volatile u64 sink;
 
-// Reads runs of memory one after the other and computes nothing, each line asked for a run ahead: the
-// most that anything which reads them could reach.
+// Reads runs of memory one after the other and computes nothing, each line asked for a run ahead. A
+// mark for what attention takes from the same runs, not a bound: another way of asking may be better.
 void read_runs(const std::vector<const u8*>& runs, size_t begin, size_t end, size_t run_bytes) {
   constexpr size_t kLineBytes = 64;
   u64 sum = 0;
