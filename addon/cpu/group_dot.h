@@ -27,48 +27,46 @@ constexpr i32 kMaxGroupRows = 2;
 constexpr i32 max_group_vectors(i32) { return 1; }
 #endif
 
-// A row's group of 32 elements of x, quantised; [group][row] in a tile.
-struct RowGroup {
-#if PA_ISA_LEVEL >= 1
+// A row's group of 32 elements of x, quantised, as bytes and as i16; [group][row] in a tile.
+struct ByteRowGroup {
   i32 quads[kQuadsPerGroup];  // four i8
-#else
-  i32 quads[kQuadsPerGroup][2];  // elements 0 and 2 of a quad as two i16, then 1 and 3
-#endif
-#if PA_ISA_LEVEL == 1 || PA_ISA_LEVEL == 2
-  i32 magnitudes[kQuadsPerGroup];  // of the quads' elements, four u8
-#endif
   f32 scale;
   i32 start;  // -zero_point * sum of the elements
 };
 
+struct WideRowGroup {
+  i32 halves[kQuadsPerGroup][2];  // elements 0 and 2 of a quad, then 1 and 3
+  f32 scale;
+  i32 start;
+};
+
 // The 32 elements, each in [-127, 127].
-PA_INLINE void set_elements(RowGroup* group, VecI low, VecI high) {
-#if PA_ISA_LEVEL >= 1
-  store_low_bytes(group->quads, low);
-  store_low_bytes(group->quads + kQuadsPerGroup / 2, high);
-#else
+PA_INLINE void set_elements(WideRowGroup* group, VecI low, VecI high) {
   i32 q[kGroupElems];
   memcpy(q, &low, sizeof(low));
   memcpy(q + kLanes, &high, sizeof(high));
   for (i32 quad = 0; quad < kQuadsPerGroup; ++quad) {
     const i32* const four = q + quad * 4;
-    group->quads[quad][0] = i32(u32(four[0] & 0xffff) | u32(four[2]) << 16);
-    group->quads[quad][1] = i32(u32(four[1] & 0xffff) | u32(four[3]) << 16);
+    group->halves[quad][0] = i32(u32(four[0] & 0xffff) | u32(four[2]) << 16);
+    group->halves[quad][1] = i32(u32(four[1] & 0xffff) | u32(four[3]) << 16);
   }
-#endif
-#if PA_ISA_LEVEL == 1 || PA_ISA_LEVEL == 2
-  store_low_bytes(group->magnitudes, max(low, broadcast_int(0) - low));
-  store_low_bytes(group->magnitudes + kQuadsPerGroup / 2, max(high, broadcast_int(0) - high));
-#endif
 }
+#if PA_ISA_LEVEL >= 1
+PA_INLINE void set_elements(ByteRowGroup* group, VecI low, VecI high) {
+  store_low_bytes(group->quads, low);
+  store_low_bytes(group->quads + kQuadsPerGroup / 2, high);
+}
+#endif
 
 // The sums of 16 outputs over a group, by how the instruction set multiplies bytes. Each has
 //
+//   RowGroup                a row's elements
 //   Weights, as_weights     four weights of each output, as many rows multiply them
 //   Sum, first, add, last   the sum before a row's first quad, with one more, and at the end
 #if PA_ISA_LEVEL >= 3
 // Four products a lane in one instruction, of unsigned weights.
 struct QuadSums {
+  typedef ByteRowGroup RowGroup;
   typedef VecI Weights;
   typedef VecI Sum;
   static PA_INLINE Weights as_weights(VecI bytes) { return bytes; }
@@ -80,24 +78,33 @@ struct QuadSums {
 };
 typedef QuadSums Int8Sums;
 typedef QuadSums Int4Sums;
-#elif PA_ISA_LEVEL >= 1
-// Two products of a lane make an i16, of one unsigned and one signed operand. Those are |x| and the
-// weight with the sign of x: at most 2 * 127 * 127 = 32,258, which an i16 holds.
-struct Int8Sums {
-  typedef VecI Weights;
+#else
+// Bytes widened to i16, of which two products make an i32.
+struct WideSums {
+  typedef WideRowGroup RowGroup;
+  struct Weights {
+    VecI even, odd;  // as two i16 each
+  };
   typedef VecI Sum;
-  static PA_INLINE Weights as_weights(VecI bytes) { return bytes ^ broadcast_int(i32(0x80808080)); }
-  static PA_INLINE Sum first(const RowGroup&) { return broadcast_int(0); }
-  static PA_INLINE Sum add(Sum sum, Weights w, const RowGroup& x, i32 quad) {
-    const VecI signed_weights = with_sign_of(w, broadcast_int(x.quads[quad]));
-    const VecI pairs = byte_pair_products(broadcast_int(x.magnitudes[quad]), signed_weights);
-    return finished(add_pair_products(sum, pairs, broadcast_int(0x00010001)));
+  static PA_INLINE Weights as_weights(VecI bytes) {
+    const VecI mask = broadcast_int(0x00ff00ff);
+    return {bytes & mask, shift_right_halves<8>(bytes)};
+  }
+  static PA_INLINE Sum first(const RowGroup& x) { return broadcast_int(x.start); }
+  static PA_INLINE Sum add(Sum sum, const Weights& w, const RowGroup& x, i32 quad) {
+    sum = finished(add_pair_products(sum, w.even, broadcast_int(x.halves[quad][0])));
+    return finished(add_pair_products(sum, w.odd, broadcast_int(x.halves[quad][1])));
   }
   static PA_INLINE VecI last(Sum sum, const RowGroup&) { return sum; }
 };
-
-// Unsigned weights of at most 15: a whole group's pairs fit an i16, 8 * 2 * 15 * 127 = 30,480.
+typedef WideSums Int8Sums;
+#if PA_ISA_LEVEL == 0
+typedef WideSums Int4Sums;
+#else
+// Two products of a lane make an i16, of one unsigned and one signed operand. Of unsigned weights of
+// at most 15 it holds a whole group's: 8 * 2 * 15 * 127 = 30,480.
 struct Int4Sums {
+  typedef ByteRowGroup RowGroup;
   typedef VecI Weights;
   typedef VecI Sum;
   static PA_INLINE Weights as_weights(VecI bytes) { return bytes; }
@@ -109,26 +116,7 @@ struct Int4Sums {
     return add_pair_products(broadcast_int(x.start), sum, broadcast_int(0x00010001));
   }
 };
-#else
-// Bytes widened to i16, of which two products make an i32.
-struct WideSums {
-  struct Weights {
-    VecI even, odd;  // as two i16 each
-  };
-  typedef VecI Sum;
-  static PA_INLINE Weights as_weights(VecI bytes) {
-    const VecI mask = broadcast_int(0x00ff00ff);
-    return {bytes & mask, shift_right<8>(bytes) & mask};
-  }
-  static PA_INLINE Sum first(const RowGroup& x) { return broadcast_int(x.start); }
-  static PA_INLINE Sum add(Sum sum, const Weights& w, const RowGroup& x, i32 quad) {
-    sum = add_pair_products(sum, w.even, broadcast_int(x.quads[quad][0]));
-    return add_pair_products(sum, w.odd, broadcast_int(x.quads[quad][1]));
-  }
-  static PA_INLINE VecI last(Sum sum, const RowGroup&) { return sum; }
-};
-typedef WideSums Int8Sums;
-typedef WideSums Int4Sums;
+#endif
 #endif
 
 struct Int8Groups {
@@ -155,8 +143,9 @@ struct Int4Groups {
 };
 
 // Vectors [first, first + kVectors) of 16 outputs over two panels at most.
+template <class Format>
 struct GroupProduct {
-  const RowGroup* x;  // [groups][rows]
+  const typename Format::Sums::RowGroup* x;  // [groups][rows]
   const u8* weights;  // of the first panel
   i64 panel_bytes;
   i32 num_groups;
@@ -165,7 +154,8 @@ struct GroupProduct {
 };
 
 template <class Format, int kQuad, int kRows, int kVectors>
-PA_INLINE void add_quads(typename Format::Sums::Sum (&sums)[kRows][kVectors], const RowGroup* x,
+PA_INLINE void add_quads(typename Format::Sums::Sum (&sums)[kRows][kVectors],
+                         const typename Format::Sums::RowGroup* x,
                          const u8* const (&w)[kVectors]) {
   if constexpr (kQuad < kQuadsPerGroup) {
     typedef typename Format::Sums Sums;
@@ -185,7 +175,7 @@ PA_INLINE void add_quads(typename Format::Sums::Sum (&sums)[kRows][kVectors], co
 }
 
 template <class Format, int kRows, int kVectors>
-void multiply_groups(const GroupProduct& product, i32 first_vector) {
+void multiply_groups(const GroupProduct<Format>& product, i32 first_vector) {
   typedef typename Format::Sums Sums;
   Vec acc[kRows][kVectors];
   for (int r = 0; r < kRows; ++r) {
@@ -200,7 +190,7 @@ void multiply_groups(const GroupProduct& product, i32 first_vector) {
     scales[v] = panel + group_data_bytes(Format::kDType) + vector % 2 * kLanes * 2;
   }
 
-  const RowGroup* x = product.x;
+  const typename Sums::RowGroup* x = product.x;
   for (i32 g = 0; g < product.num_groups; ++g, x += kRows) {
     typename Sums::Sum sums[kRows][kVectors];
 #pragma GCC unroll 8
@@ -235,7 +225,7 @@ void multiply_groups(const GroupProduct& product, i32 first_vector) {
 
 // The product for up to kMaxGroupRows rows and `num_vectors` vectors of outputs, an even number.
 template <class Format, int kRows = kMaxGroupRows>
-void multiply_row_groups(const GroupProduct& product, i32 num_rows, i32 num_vectors) {
+void multiply_row_groups(const GroupProduct<Format>& product, i32 num_rows, i32 num_vectors) {
   if constexpr (kRows > 1) {
     if (num_rows < kRows) {
       return multiply_row_groups<Format, kRows - 1>(product, num_rows, num_vectors);

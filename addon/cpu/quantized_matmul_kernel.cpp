@@ -20,6 +20,7 @@ i32 rows_of_tile(const MatmulParams& params, i32 tile) {
   return left < rows_per_tile ? left : rows_per_tile;
 }
 
+template <class RowGroup>
 void quantize_row_group(RowGroup* to, const f32* x, i32 count, i32 zero_point) {
   const bool is_whole = count >= kGroupElems;
   const Group group = {
@@ -39,13 +40,31 @@ void quantize_row_group(RowGroup* to, const f32* x, i32 count, i32 zero_point) {
   to->start = -zero_point * reduce_add(low + high);
 }
 
+template <class Format>
+void quantize_tile(const MatmulParams& params, void* packed_x, i32 tile) {
+  typedef typename Format::Sums::RowGroup RowGroup;
+  RowGroup* groups = static_cast<RowGroup*>(packed_x) + tile * tile_groups(params);
+  const i32 in_dim = params.weight.in_dim;
+  const i32 num_rows = rows_of_tile(params, tile);
+  const i64 first_row = i64(tile) * quantized_tiling(params.num_rows).rows_per_tile;
+  const f32* x = static_cast<const f32*>(params.x) + first_row * in_dim;
+  const i32 zero = zero_point(params.weight.dtype);
+  for (i32 r = 0; r < num_rows; ++r) {
+    for (i32 g = 0; g < num_groups(in_dim); ++g) {
+      const i32 k = g * kGroupElems;
+      quantize_row_group(groups + i64(g) * num_rows + r, x + i64(r) * in_dim + k, in_dim - k, zero);
+    }
+  }
+}
+
 // Panels [first_panel, + num_panels), of which there are one or two, times every tile of the task.
 // sums: [kMaxGroupRows, 2 * kPanelOutputs]
 template <class Format>
-void multiply_panels(const MatmulParams& params, const RowGroup* packed_x, const MatmulTask& task,
+void multiply_panels(const MatmulParams& params, const void* packed_x, const MatmulTask& task,
                      i32 first_panel, i32 num_panels, f32* sums) {
+  typedef typename Format::Sums::RowGroup RowGroup;
   const MatmulTiling tiling = quantized_tiling(params.num_rows);
-  GroupProduct product;
+  GroupProduct<Format> product;
   product.num_groups = num_groups(params.weight.in_dim);
   product.panel_bytes = product.num_groups * group_bytes(Format::kDType);
   product.weights = static_cast<const u8*>(params.weight.data) + first_panel * product.panel_bytes;
@@ -53,7 +72,7 @@ void multiply_panels(const MatmulParams& params, const RowGroup* packed_x, const
   product.out_stride = 2 * kPanelOutputs;
   for (i32 tile = task.first_tile; tile < task.first_tile + task.num_tiles; ++tile) {
     const i32 num_rows = rows_of_tile(params, tile);
-    product.x = packed_x + tile * tile_groups(params);
+    product.x = static_cast<const RowGroup*>(packed_x) + tile * tile_groups(params);
     multiply_row_groups<Format>(product, num_rows, num_panels == 2 ? 4 : 2);
     for (i32 p = 0; p < num_panels; ++p) {
       finish_rows(params, tile * tiling.rows_per_tile, num_rows, first_panel + p,
@@ -63,7 +82,7 @@ void multiply_panels(const MatmulParams& params, const RowGroup* packed_x, const
 }
 
 template <class Format>
-void multiply_task(const MatmulParams& params, const RowGroup* packed_x, const MatmulTask& task,
+void multiply_task(const MatmulParams& params, const void* packed_x, const MatmulTask& task,
                    f32* sums) {
   const i32 rows_per_tile = quantized_tiling(params.num_rows).rows_per_tile;
   const i32 panels_at_once = max_group_vectors(rows_per_tile) >= 4 ? 2 : 1;
@@ -85,8 +104,11 @@ MatmulTiling quantized_tiling(i32 num_rows) {
 }
 
 size_t quantized_x_bytes(const MatmulParams& params) {
+  const size_t row_group_bytes = params.weight.dtype == kInt8
+                                     ? sizeof(Int8Groups::Sums::RowGroup)
+                                     : sizeof(Int4Groups::Sums::RowGroup);
   return size_t(tile_groups(params)) * size_t(quantized_tiling(params.num_rows).num_tiles) *
-         sizeof(RowGroup);
+         row_group_bytes;
 }
 
 // Sums of a tile over two panels.
@@ -95,26 +117,15 @@ size_t quantized_scratch_bytes(const MatmulParams&, const MatmulTask&) {
 }
 
 void quantize_x(const MatmulParams& params, void* packed_x, i32 tile) {
-  RowGroup* groups = static_cast<RowGroup*>(packed_x) + tile * tile_groups(params);
-  const i32 in_dim = params.weight.in_dim;
-  const i32 num_rows = rows_of_tile(params, tile);
-  const i64 first_row = i64(tile) * quantized_tiling(params.num_rows).rows_per_tile;
-  const f32* x = static_cast<const f32*>(params.x) + first_row * in_dim;
-  const i32 zero = zero_point(params.weight.dtype);
-  for (i32 r = 0; r < num_rows; ++r) {
-    for (i32 g = 0; g < num_groups(in_dim); ++g) {
-      const i32 k = g * kGroupElems;
-      quantize_row_group(groups + i64(g) * num_rows + r, x + i64(r) * in_dim + k, in_dim - k, zero);
-    }
-  }
+  if (params.weight.dtype == kInt8) return quantize_tile<Int8Groups>(params, packed_x, tile);
+  quantize_tile<Int4Groups>(params, packed_x, tile);
 }
 
 void quantized_matmul(const MatmulParams& params, const void* packed_x, const MatmulTask& task,
                       void* scratch) {
-  const RowGroup* x = static_cast<const RowGroup*>(packed_x);
   f32* sums = static_cast<f32*>(scratch);
-  if (params.weight.dtype == kInt8) return multiply_task<Int8Groups>(params, x, task, sums);
-  multiply_task<Int4Groups>(params, x, task, sums);
+  if (params.weight.dtype == kInt8) return multiply_task<Int8Groups>(params, packed_x, task, sums);
+  multiply_task<Int4Groups>(params, packed_x, task, sums);
 }
 
 }  // namespace cpu::PA_ISA

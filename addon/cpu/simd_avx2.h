@@ -64,6 +64,12 @@ PA_INLINE VecI shift_right_signed(VecI a) {
   return {_mm256_srai_epi32(a.low, kBits), _mm256_srai_epi32(a.high, kBits)};
 }
 
+// Of unsigned i16.
+template <int kBits>
+PA_INLINE VecI shift_right_halves(VecI a) {
+  return {_mm256_srli_epi16(a.low, kBits), _mm256_srli_epi16(a.high, kBits)};
+}
+
 PA_INLINE VecI max(VecI a, VecI b) {
   return {_mm256_max_epi32(a.low, b.low), _mm256_max_epi32(a.high, b.high)};
 }
@@ -101,10 +107,6 @@ PA_INLINE VecI byte_pair_products(VecI a, VecI b) {
 // Of i16.
 PA_INLINE VecI add_halves(VecI a, VecI b) {
   return {_mm256_add_epi16(a.low, b.low), _mm256_add_epi16(a.high, b.high)};
-}
-// The bytes of `a`, negated where those of `b` are negative; anything where those are 0.
-PA_INLINE VecI with_sign_of(VecI a, VecI b) {
-  return {_mm256_sign_epi8(a.low, b.low), _mm256_sign_epi8(a.high, b.high)};
 }
 // The same value, finished before what follows: GCC 12 turns a chain of integer sums into a tree, whose
 // leaves no register file holds.

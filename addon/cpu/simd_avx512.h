@@ -39,6 +39,10 @@ PA_INLINE VecI shift_right(VecI a) {
   return {_mm512_srli_epi32(a.v, kBits)};
 }
 template <int kBits>
+PA_INLINE VecI shift_right_halves(VecI a) {
+  return {_mm512_srli_epi16(a.v, kBits)};
+}
+template <int kBits>
 PA_INLINE VecI shift_right_signed(VecI a) {
   return {_mm512_srai_epi32(a.v, kBits)};
 }
@@ -56,9 +60,6 @@ PA_INLINE VecI add_pair_products(VecI acc, VecI a, VecI b) {
 // As in simd_avx2.h.
 PA_INLINE VecI byte_pair_products(VecI a, VecI b) { return {_mm512_maddubs_epi16(a.v, b.v)}; }
 PA_INLINE VecI add_halves(VecI a, VecI b) { return {_mm512_add_epi16(a.v, b.v)}; }
-PA_INLINE VecI with_sign_of(VecI a, VecI b) {
-  return {_mm512_mask_sub_epi8(a.v, _mm512_movepi8_mask(b.v), _mm512_setzero_si512(), a.v)};
-}
 PA_INLINE VecI finished(VecI a) {
   asm("" : "+v"(a.v));
   return a;

@@ -58,6 +58,12 @@ template <int kBits>
 PA_INLINE VecI shift_right(VecI a) {
   PA_EACH_QUAD(VecI, (QuadI)((QuadU)a.q[i] >> kBits));
 }
+// Of unsigned i16.
+template <int kBits>
+PA_INLINE VecI shift_right_halves(VecI a) {
+  const i32 mask = (0xffff >> kBits) * 0x00010001;
+  PA_EACH_QUAD(VecI, (QuadI)((QuadU)a.q[i] >> kBits) & mask);
+}
 template <int kBits>
 PA_INLINE VecI shift_right_signed(VecI a) {
   PA_EACH_QUAD(VecI, a.q[i] >> kBits);
@@ -98,6 +104,8 @@ PA_INLINE VecI add_pair_products(VecI acc, VecI a, VecI b) {
                          (a.q[i] >> 16) * (b.q[i] >> 16));
 }
 #endif
+// As in simd_avx2.h, where it matters.
+PA_INLINE VecI finished(VecI a) { return a; }
 
 #if defined(__SSE2__) && !defined(__FMA__)
 // Two lanes of a * b + c, rounded once. The product is exact in double; the sum is rounded to odd
