@@ -1,5 +1,5 @@
 // `npm run lint`: formatter and linter for TypeScript (biome, tsc) and C++ and CUDA (clang-format,
-// clang-tidy), all of pinned versions; `--write` repairs what a tool can repair by itself.
+// clang-tidy), all of pinned versions, and the lock files; `--write` repairs what a tool can repair by itself.
 // clang-tidy checks what the addon is built from, with the flags of the build.
 
 import { spawn, spawnSync } from 'node:child_process';
@@ -19,10 +19,26 @@ function report(name, isClean) {
 }
 
 /** Runs a command in the foreground; gives whether it succeeded. */
-function run(name, command, args) {
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit' });
+function run(name, command, args, options = {}) {
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options });
   if (error) process.stderr.write(`lint: ${name}: ${error.message}\n`);
   return report(name, status === 0);
+}
+
+/** Whether npm takes the lock file of a folder as it is: every package in it, those of other platforms too. */
+function checkLock(folder) {
+  const args = [
+    'ci',
+    '--dry-run',
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+    '--loglevel=error',
+  ];
+  return run(`${folder}package-lock.json`, 'npm', args, {
+    cwd: root + folder,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
 }
 
 /** clang's tools come from PyPI, so that every machine formats alike. */
@@ -113,6 +129,7 @@ const results = [
   run('tsc', process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.test.json']),
   run('docs/kernels.md', process.execPath, ['tools/kernel-docs.mjs', '--check']),
   run('CUDA headers', 'tools/check-cuda-headers', []),
+  ...['', 'bench/peers/llama-cpp/'].map(checkLock),
 ];
 if (installClangTools()) {
   const format = isWriting ? ['-i'] : ['--dry-run', '-Werror'];

@@ -146,7 +146,7 @@ struct Int4Groups {
 template <class Format>
 struct GroupProduct {
   const typename Format::Sums::RowGroup* x;  // [groups][rows]
-  const u8* weights;  // of the first panel
+  const u8* weights;                         // of the first panel
   i64 panel_bytes;
   i32 num_groups;
   f32* out;  // [rows, out_stride]
@@ -155,8 +155,7 @@ struct GroupProduct {
 
 template <class Format, int kQuad, int kRows, int kVectors>
 PA_INLINE void add_quads(typename Format::Sums::Sum (&sums)[kRows][kVectors],
-                         const typename Format::Sums::RowGroup* x,
-                         const u8* const (&w)[kVectors]) {
+                         const typename Format::Sums::RowGroup* x, const u8* const (&w)[kVectors]) {
   if constexpr (kQuad < kQuadsPerGroup) {
     typedef typename Format::Sums Sums;
     typename Sums::Weights weights[kVectors];

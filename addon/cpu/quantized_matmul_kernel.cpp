@@ -104,9 +104,8 @@ MatmulTiling quantized_tiling(i32 num_rows) {
 }
 
 size_t quantized_x_bytes(const MatmulParams& params) {
-  const size_t row_group_bytes = params.weight.dtype == kInt8
-                                     ? sizeof(Int8Groups::Sums::RowGroup)
-                                     : sizeof(Int4Groups::Sums::RowGroup);
+  const size_t row_group_bytes = params.weight.dtype == kInt8 ? sizeof(Int8Groups::Sums::RowGroup)
+                                                              : sizeof(Int4Groups::Sums::RowGroup);
   return size_t(tile_groups(params)) * size_t(quantized_tiling(params.num_rows).num_tiles) *
          row_group_bytes;
 }

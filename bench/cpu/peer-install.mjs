@@ -11,8 +11,14 @@ const binaries = 'node_modules/@node-llama-cpp/linux-x64/bins/linux-x64';
 /** Backends that need no more than AVX2; the library takes the best that it finds. */
 const avx2Backends = ['haswell', 'ivybridge', 'sandybridge', 'sse42', 'x64'];
 
+function versionIn(folder) {
+  const manifest = `${folder}node_modules/node-llama-cpp/package.json`;
+  return existsSync(manifest) ? JSON.parse(readFileSync(manifest, 'utf8')).version : undefined;
+}
+
 function install() {
-  if (existsSync(installed + entry)) return;
+  const { dependencies } = JSON.parse(readFileSync(`${installed}package.json`, 'utf8'));
+  if (versionIn(installed) === dependencies['node-llama-cpp']) return;
   console.error(`installing ${installed}`);
   const args = ['ci', '--omit=optional', '--ignore-scripts', '--no-audit', '--no-fund'];
   const { status } = spawnSync('npm', args, {
@@ -25,7 +31,7 @@ function install() {
 /** A copy without the backends that need more than AVX2. */
 function avx2Copy() {
   const folder = `${copies}avx2/`;
-  if (existsSync(folder + entry)) return folder;
+  if (versionIn(folder) === versionIn(installed)) return folder;
   rmSync(folder, { recursive: true, force: true });
   cpSync(`${installed}node_modules`, `${folder}node_modules`, { recursive: true });
   for (const name of readdirSync(folder + binaries)) {
@@ -39,8 +45,5 @@ function avx2Copy() {
 export function findPeer(isa) {
   install();
   const folder = isa === 'avx2' ? avx2Copy() : installed;
-  const { version } = JSON.parse(
-    readFileSync(`${folder}node_modules/node-llama-cpp/package.json`, 'utf8'),
-  );
-  return { name: `node-llama-cpp ${version}`, module: folder + entry };
+  return { name: `node-llama-cpp ${versionIn(folder)}`, module: folder + entry };
 }
