@@ -151,6 +151,39 @@ TEST("top-p of nearly nothing leaves the most likely token") {
   run_and_check(launcher, draw);
 }
 
+TEST("min-p alone leaves only the likely token") {
+  EmulatedLauncher launcher;
+  Draw draw;
+  for (i32 row = 0; row < 16; ++row) {
+    draw.logits.push_back(std::vector<f32>(600, -1.5f));
+    draw.logits.back()[size_t(37 * row)] = 0.0f;  // 0.7 % of the weight before the filter
+    Settings settings;
+    settings.params = {1.0f, 1.0f, 0.5f, 1.0f, 0.0f, 0.0f, 0, -1, u64(row)};
+    draw.slots.push_back(settings);
+    draw.row_slots.push_back(row);
+    draw.row_positions.push_back(row);
+  }
+  run_and_check(launcher, draw);
+}
+
+TEST("top-p adds up thousands of small weights, each a fraction of a mass's high word") {
+  Random random(emulation::run_seed() + 48);
+  EmulatedLauncher launcher;
+  Draw draw;
+  for (i32 row = 0; row < 16; ++row) {
+    std::vector<f32> logits(5000);
+    for (f32& x : logits) x = -7.0f + random.uniform(0.004f);  // one bin: 4.6 together
+    logits[17] = 0.0f;
+    draw.logits.push_back(logits);
+    Settings settings;
+    settings.params = {1.0f, 0.5f, 0.0f, 1.0f, 0.0f, 0.0f, 0, -1, random.next()};
+    draw.slots.push_back(settings);
+    draw.row_slots.push_back(row);
+    draw.row_positions.push_back(row);
+  }
+  run_and_check(launcher, draw);
+}
+
 TEST("greedy takes the lowest id of the largest logit, and -0 equals 0") {
   EmulatedLauncher launcher;
   Draw draw;
