@@ -42,14 +42,8 @@ struct WideRowGroup {
 
 // The 32 elements, each in [-127, 127].
 PA_INLINE void set_elements(WideRowGroup* group, VecI low, VecI high) {
-  i32 q[kGroupElems];
-  memcpy(q, &low, sizeof(low));
-  memcpy(q + kLanes, &high, sizeof(high));
-  for (i32 quad = 0; quad < kQuadsPerGroup; ++quad) {
-    const i32* const four = q + quad * 4;
-    group->halves[quad][0] = i32(u32(four[0] & 0xffff) | u32(four[2]) << 16);
-    group->halves[quad][1] = i32(u32(four[1] & 0xffff) | u32(four[3]) << 16);
-  }
+  store_crossed_halves(group->halves, low);
+  store_crossed_halves(group->halves + kQuadsPerGroup / 2, high);
 }
 #if PA_ISA_LEVEL >= 1
 PA_INLINE void set_elements(ByteRowGroup* group, VecI low, VecI high) {

@@ -93,6 +93,12 @@ PA_INLINE void store_low_bytes(void* to, VecI a) {
       _mm_packs_epi16(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
   _mm_storeu_si128(static_cast<__m128i*>(to), _mm_shuffle_epi32(bytes, 0xd8));
 }
+// The low halves of four times four lanes, of each four the first, third, second and fourth.
+PA_INLINE void store_crossed_halves(void* to, VecI a) {
+  const __m256i halves = _mm256_permute4x64_epi64(_mm256_packs_epi32(a.low, a.high), 0xd8);
+  const __m256i crossed = _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(halves, 0xd8), 0xd8);
+  _mm256_storeu_si256(static_cast<__m256i*>(to), crossed);
+}
 PA_INLINE Vec to_float(VecI a) { return {_mm256_cvtepi32_ps(a.low), _mm256_cvtepi32_ps(a.high)}; }
 PA_INLINE VecI add_pair_products(VecI acc, VecI a, VecI b) {
   return {_mm256_add_epi32(acc.low, _mm256_madd_epi16(a.low, b.low)),

@@ -53,6 +53,11 @@ PA_INLINE i32 reduce_add(VecI a) { return _mm512_reduce_add_epi32(a.v); }
 PA_INLINE void store_low_bytes(void* to, VecI a) {
   _mm_storeu_si128(static_cast<__m128i*>(to), _mm512_cvtepi32_epi8(a.v));
 }
+PA_INLINE void store_crossed_halves(void* to, VecI a) {
+  const __m256i halves = _mm512_cvtepi32_epi16(a.v);
+  const __m256i crossed = _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(halves, 0xd8), 0xd8);
+  _mm256_storeu_si256(static_cast<__m256i*>(to), crossed);
+}
 PA_INLINE Vec to_float(VecI a) { return {_mm512_cvtepi32_ps(a.v)}; }
 PA_INLINE VecI add_pair_products(VecI acc, VecI a, VecI b) {
   return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(a.v, b.v))};

@@ -89,6 +89,12 @@ PA_INLINE void store_low_bytes(void* to, VecI v) {
   for (int i = 0; i < 16; ++i) bytes[i] = u8(v.q[i / 4][i % 4]);
   memcpy(to, bytes, sizeof(bytes));
 }
+PA_INLINE void store_crossed_halves(void* to, VecI v) {
+  constexpr int kFrom[4] = {0, 2, 1, 3};
+  u16 halves[16];
+  for (int i = 0; i < 16; ++i) halves[i] = u16(v.q[i / 4][kFrom[i % 4]]);
+  memcpy(to, halves, sizeof(halves));
+}
 
 // Each lane as f32; exact below 2^24.
 PA_INLINE Vec to_float(VecI a) { PA_EACH_QUAD(Vec, (__builtin_convertvector(a.q[i], Quad))); }
