@@ -219,42 +219,33 @@ void multiply_block(const Product& product, i32 first_vector) {
   }
 }
 
-// Picks the block function for 1 to kRows rows.
-template <class Steps, int kVectors, int kRowElems, bool kAhead, int kRows = kMaxRows>
-PA_INLINE void multiply_rows_block(const Product& product, i32 num_rows, i32 first_vector) {
-  if constexpr (max_vectors(kRows) < kVectors) {
-    multiply_rows_block<Steps, kVectors, kRowElems, kAhead, kRows - 1>(product, num_rows,
-                                                                       first_vector);
-  } else if constexpr (kRows == 1) {
-    multiply_block<Steps, 1, kVectors, kRowElems, kAhead>(product, first_vector);
-  } else {
-    if (num_rows == kRows) {
-      return multiply_block<Steps, kRows, kVectors, kRowElems, kAhead>(product, first_vector);
-    }
-    multiply_rows_block<Steps, kVectors, kRowElems, kAhead, kRows - 1>(product, num_rows,
-                                                                       first_vector);
-  }
-}
-
 // As many whole kVectors as are left of `num_vectors` from *first_vector on, which moves past them.
-template <class Steps, int kVectors, int kRowElems, bool kAhead>
-PA_INLINE void multiply_vectors(const Product& product, i32 num_rows, i32 num_vectors,
-                                i32* first_vector) {
-  if constexpr (kVectors <= max_vectors(1)) {
-    while (num_vectors - *first_vector >= kVectors && kVectors <= max_vectors(num_rows)) {
-      multiply_rows_block<Steps, kVectors, kRowElems, kAhead>(product, num_rows, *first_vector);
-      *first_vector += kVectors;
-    }
+template <class Steps, int kRows, int kVectors, int kRowElems, bool kAhead>
+PA_INLINE void multiply_vectors(const Product& product, i32 num_vectors, i32* first_vector) {
+  for (; num_vectors - *first_vector >= kVectors; *first_vector += kVectors) {
+    multiply_block<Steps, kRows, kVectors, kRowElems, kAhead>(product, *first_vector);
   }
 }
 
-// The product for `num_vectors` vectors of outputs and up to kMaxRows rows.
-template <class Steps, int kRowElems, bool kAhead = false>
+// The product for `num_vectors` vectors of outputs and up to kRows rows, at most kMostVectors at once.
+template <class Steps, int kRowElems, bool kAhead = false, int kMostVectors = 4,
+          int kRows = kMaxRows>
 void multiply(const Product& product, i32 num_rows, i32 num_vectors) {
-  i32 first_vector = 0;
-  multiply_vectors<Steps, 4, kRowElems, kAhead>(product, num_rows, num_vectors, &first_vector);
-  multiply_vectors<Steps, 2, kRowElems, kAhead>(product, num_rows, num_vectors, &first_vector);
-  multiply_vectors<Steps, 1, kRowElems, kAhead>(product, num_rows, num_vectors, &first_vector);
+  if constexpr (kRows > 1) {
+    if (num_rows < kRows) {
+      return multiply<Steps, kRowElems, kAhead, kMostVectors, kRows - 1>(product, num_rows,
+                                                                         num_vectors);
+    }
+  }
+  constexpr int kMost = max_vectors(kRows) < kMostVectors ? max_vectors(kRows) : kMostVectors;
+  i32 first = 0;
+  multiply_vectors<Steps, kRows, kMost, kRowElems, kAhead>(product, num_vectors, &first);
+  if constexpr (kMost > 2) {
+    multiply_vectors<Steps, kRows, 2, kRowElems, kAhead>(product, num_vectors, &first);
+  }
+  if constexpr (kMost > 1) {
+    multiply_vectors<Steps, kRows, 1, kRowElems, kAhead>(product, num_vectors, &first);
+  }
 }
 
 // Offsets of vectors that stand side by side, for up to 512 outputs.

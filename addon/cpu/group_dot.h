@@ -216,15 +216,17 @@ void multiply_groups(const GroupProduct<Format>& product, i32 first_vector) {
   }
 }
 
-// The product for up to kMaxGroupRows rows and `num_vectors` vectors of outputs, an even number.
-template <class Format, int kRows = kMaxGroupRows>
+// The product for up to kMaxGroupRows rows and `num_vectors` vectors of outputs, an even number, at
+// most kMostVectors of them at once.
+template <class Format, int kMostVectors = 4, int kRows = kMaxGroupRows>
 void multiply_row_groups(const GroupProduct<Format>& product, i32 num_rows, i32 num_vectors) {
   if constexpr (kRows > 1) {
     if (num_rows < kRows) {
-      return multiply_row_groups<Format, kRows - 1>(product, num_rows, num_vectors);
+      return multiply_row_groups<Format, kMostVectors, kRows - 1>(product, num_rows, num_vectors);
     }
   }
-  constexpr int kMost = max_group_vectors(kRows);
+  constexpr int kMost =
+      max_group_vectors(kRows) < kMostVectors ? max_group_vectors(kRows) : kMostVectors;
   constexpr int kFewer = kMost < 2 ? kMost : 2;
   i32 vector = 0;
   for (; num_vectors - vector >= kMost; vector += kMost) {

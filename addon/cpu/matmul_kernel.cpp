@@ -86,12 +86,18 @@ template <class Steps>
 void add_steps(const MatmulParams& params, const u8* packed_x, const MatmulTask& task,
                i32 first_step, i32 num_steps, f32* sums) {
   const i64 panel = panel_bytes<Steps>(params);
-  const i64 offsets[4] = {0, 64, panel, panel + 64};
+  i64 offsets[kPanelsHeld * kVectorsPerPanel];
+  for (i32 v = 0; v < kPanelsHeld * kVectorsPerPanel; ++v) {
+    offsets[v] = v / kVectorsPerPanel * panel + v % kVectorsPerPanel * kLanes * 4;
+  }
   const i32 rows_per_tile = matmul_tiling(params.num_rows).rows_per_tile;
   const i64 stride = i64(task.num_panels) * kPanelOutputs;
-  const i32 panels_at_once = max_vectors(rows_per_tile) >= 4 ? 2 : 1;
+  const bool is_one_tile = task.num_tiles == 1;
+  const i32 panels_at_once =
+      is_one_tile ? kPanelsHeld : divide_up(max_vectors(rows_per_tile), kVectorsPerPanel);
   for (i32 p = 0; p < task.num_panels; p += panels_at_once) {
-    const i32 num_panels = task.num_panels - p < panels_at_once ? 1 : panels_at_once;
+    const i32 left = task.num_panels - p;
+    const i32 num_vectors = (left < panels_at_once ? left : panels_at_once) * kVectorsPerPanel;
     const u8* weights = static_cast<const u8*>(params.weight.data) + (task.first_panel + p) * panel;
     const Segment segment = {weights + i64(first_step) * kStepBytes, num_steps};
     for (i32 t = 0; t < task.num_tiles; ++t) {
@@ -109,7 +115,11 @@ void add_steps(const MatmulParams& params, const u8* packed_x, const MatmulTask&
       product.out_stride = stride;
       product.resume = first_step > 0;
       product.row_scale = nullptr;
-      multiply<Steps, kBlockElems>(product, num_rows, num_panels * kPanelOutputs / kLanes);
+      if (is_one_tile) {
+        multiply<Steps, kBlockElems, false, kVectorsPerPanel>(product, num_rows, num_vectors);
+      } else {
+        multiply<Steps, kBlockElems>(product, num_rows, num_vectors);
+      }
     }
   }
 }
@@ -139,10 +149,10 @@ void multiply_task(const MatmulParams& params, const u8* packed_x, const MatmulT
   }
 }
 
-// Panels whose sums a task holds at a time: with one tile few, so that they stay in L1.
+// Panels whose sums a task holds at a time.
 i32 panels_held(const MatmulTask& task) {
   if (task.num_tiles != 1) return task.num_panels;
-  return task.num_panels < 2 ? task.num_panels : 2;
+  return task.num_panels < kPanelsHeld ? task.num_panels : kPanelsHeld;
 }
 
 }  // namespace

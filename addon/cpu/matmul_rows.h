@@ -5,6 +5,14 @@
 
 namespace cpu::PA_ISA {
 
+constexpr i32 kVectorsPerPanel = kPanelOutputs / kLanes;
+
+// Panels whose sums a task of one tile holds until they are stored, few enough for L1. Such a task
+// reads each weight once, panel by panel: with two panels at a time, one run of memory would end and
+// another begin elsewhere every second panel, and what stands between two panels is time in which
+// nothing more is asked of memory.
+constexpr i32 kPanelsHeld = 8;
+
 // Adds the bias to one panel's sums of rows [first_row, + num_rows) and stores them as out_dtype.
 // sums: [num_rows, stride], of which the panel's 32 outputs come first.
 PA_INLINE void finish_rows(const MatmulParams& params, i32 first_row, i32 num_rows, i32 panel,

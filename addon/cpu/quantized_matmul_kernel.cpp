@@ -57,8 +57,8 @@ void quantize_tile(const MatmulParams& params, void* packed_x, i32 tile) {
   }
 }
 
-// Panels [first_panel, + num_panels), of which there are one or two, times every tile of the task.
-// sums: [kMaxGroupRows, 2 * kPanelOutputs]
+// Panels [first_panel, + num_panels), kPanelsHeld at most, times every tile of the task.
+// sums: [kMaxGroupRows, kPanelsHeld * kPanelOutputs]
 template <class Format>
 void multiply_panels(const MatmulParams& params, const void* packed_x, const MatmulTask& task,
                      i32 first_panel, i32 num_panels, f32* sums) {
@@ -69,11 +69,16 @@ void multiply_panels(const MatmulParams& params, const void* packed_x, const Mat
   product.panel_bytes = product.num_groups * group_bytes(Format::kDType);
   product.weights = static_cast<const u8*>(params.weight.data) + first_panel * product.panel_bytes;
   product.out = sums;
-  product.out_stride = 2 * kPanelOutputs;
+  product.out_stride = kPanelsHeld * kPanelOutputs;
   for (i32 tile = task.first_tile; tile < task.first_tile + task.num_tiles; ++tile) {
     const i32 num_rows = rows_of_tile(params, tile);
     product.x = static_cast<const RowGroup*>(packed_x) + tile * tile_groups(params);
-    multiply_row_groups<Format>(product, num_rows, num_panels == 2 ? 4 : 2);
+    const i32 num_vectors = num_panels * kVectorsPerPanel;
+    if (task.num_tiles == 1) {
+      multiply_row_groups<Format, kVectorsPerPanel>(product, num_rows, num_vectors);
+    } else {
+      multiply_row_groups<Format>(product, num_rows, num_vectors);
+    }
     for (i32 p = 0; p < num_panels; ++p) {
       finish_rows(params, tile * tiling.rows_per_tile, num_rows, first_panel + p,
                   sums + p * kPanelOutputs, product.out_stride);
@@ -85,7 +90,9 @@ template <class Format>
 void multiply_task(const MatmulParams& params, const void* packed_x, const MatmulTask& task,
                    f32* sums) {
   const i32 rows_per_tile = quantized_tiling(params.num_rows).rows_per_tile;
-  const i32 panels_at_once = max_group_vectors(rows_per_tile) >= 4 ? 2 : 1;
+  const i32 panels_at_once = task.num_tiles == 1                     ? kPanelsHeld
+                             : max_group_vectors(rows_per_tile) >= 4 ? 2
+                                                                     : 1;
   const i32 end = task.first_panel + task.num_panels;
   for (i32 panel = task.first_panel; panel < end; panel += panels_at_once) {
     const i32 left = end - panel;
@@ -110,9 +117,8 @@ size_t quantized_x_bytes(const MatmulParams& params) {
          row_group_bytes;
 }
 
-// Sums of a tile over two panels.
 size_t quantized_scratch_bytes(const MatmulParams&, const MatmulTask&) {
-  return size_t(kMaxGroupRows) * 2 * kPanelOutputs * sizeof(f32);
+  return size_t(kMaxGroupRows) * kPanelsHeld * kPanelOutputs * sizeof(f32);
 }
 
 void quantize_x(const MatmulParams& params, void* packed_x, i32 tile) {
