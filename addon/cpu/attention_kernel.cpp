@@ -139,6 +139,10 @@ SeenRange seen_of_tile(const TaskRows& rows, i32 row, i32 tile) {
   return {begin > 0 ? begin : 0, end < kTilePositions ? end : kTilePositions};
 }
 
+// Chunks of the next tile asked for with each pass over a row's scores: with a row or two the softmax
+// takes as long as the products, and memory would rest meanwhile.
+constexpr i32 kChunksPerPass = 4;
+
 template <class Steps>
 void softmax_rows(const TaskContext<Steps>& context, const SoftmaxState& state, RowRange range,
                   i32 tile) {
@@ -147,6 +151,7 @@ void softmax_rows(const TaskContext<Steps>& context, const SoftmaxState& state, 
   for (i32 row = range.begin; row < range.end; ++row) {
     const SeenRange seen = seen_of_tile(context.rows, row, tile);
     for (i32 r = row * group; r < (row + 1) * group; ++r) {
+      context.ahead->ask_chunks(kChunksPerPass);
       scratch.tile_max[r] = finish_scores(context.params, scratch.scores + i64(r) * kTilePositions,
                                           seen.begin, seen.end);
     }
@@ -155,6 +160,7 @@ void softmax_rows(const TaskContext<Steps>& context, const SoftmaxState& state, 
   const i32 end = range.end * group;
   update_maxima(state, first, end, scratch.tile_max, scratch.decay);
   for (i32 r = first; r < end; ++r) {
+    context.ahead->ask_chunks(kChunksPerPass);
     const f32 sum = exp_scores<Steps>(scratch.scores + i64(r) * kTilePositions, state.max[r],
                                       context.p() + r * x_row<Steps>(kTilePositions));
     state.sum[r] = state.sum[r] * scratch.decay[r] + sum;

@@ -49,6 +49,12 @@ class LinesAhead {
     --chunks_left_;
   }
 
+  // Asks for the lines of `count` chunks more.
+  PA_INLINE void ask_chunks(i32 count) {
+    if (chunks_left_ == 0 && next_run_ == num_runs_) return;
+    for (i32 i = 0; i < count; ++i) ask<kChunkLines>();
+  }
+
  private:
   struct Run {
     const u8* first;
