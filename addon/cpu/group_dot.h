@@ -136,7 +136,7 @@ struct Int4Groups {
   }
 };
 
-// Vectors [first, first + kVectors) of 16 outputs over two panels at most.
+// Rows of x times panels that stand one after the other, 2 vectors of 16 outputs each.
 template <class Format>
 struct GroupProduct {
   const typename Format::Sums::RowGroup* x;  // [groups][rows]

@@ -67,7 +67,9 @@ function settingText({ run, setting }, images) {
   const { model, threads, isa, sections, processRows } = setting;
   const measured = sections.filter(({ rows }) => rows !== undefined);
   const rows = [...measured.flatMap((section) => section.rows), ...processRows];
-  const origin = `${run.date.slice(0, 10)}, commit ${run.commit}, \`${run.command}\``;
+  const origin =
+    `${run.date.slice(0, 10)}, commit ${run.commit}, \`${run.command}\`, ` +
+    `peer: ${run.peer ?? 'none'}`;
   const ceilings = measured.length > 0 ? `Ceilings: ${ceilingText(measured[0].ceilings)}. ` : '';
   return [
     `### ${model}, ${threadsText(threads)}, ${isa}`,
@@ -92,7 +94,7 @@ function attentionText({ threads, isa, rows, ceilings }) {
 export function figuresText(settings, attention, imagesOf) {
   if (settings.length === 0) return noRun;
   const { run } = settings.at(-1);
-  const machine = `${run.machine}. ${run.processor ?? ''}. Peer: ${run.peer ?? 'none'}.`;
+  const machine = `${run.machine}. ${run.processor ?? ''}.`;
   const parts = settings.map((one) => settingText(one, imagesOf(one)));
   return [machine, ...parts, ...attention.map(attentionText)].join('\n\n');
 }

@@ -119,4 +119,18 @@ describe('figures of recorded runs on pages', () => {
       expect(replaceFigures(page, text)).toBe(page);
     }
   });
+
+  test('stand on the page with the peer that each setting was measured beside', () => {
+    const ceilings = { gigabytesPerSecond: 30, bf16Gflops: 400, int8Gops: 900 };
+    const sections = [{ weights: 'bf16', rows: [row], ceilings }];
+    const settings = [1, 2].map((threads) => ({
+      run: { ...run, peer: `node-llama-cpp ${threads}` },
+      setting: { ...setting, threads, sections, processRows: [] },
+    }));
+    const text = figuresText(settings, [], () => []);
+    expect(text.match(/peer: node-llama-cpp \d/g)).toEqual([
+      'peer: node-llama-cpp 1',
+      'peer: node-llama-cpp 2',
+    ]);
+  });
 });

@@ -42,6 +42,9 @@ const { values: options, positionals: names } = parseArgs({
     seeds: { type: 'string', default: '1' },
   },
 });
+if (!/^[1-9]\d*$/.test(options.seeds)) {
+  throw new Error(`--seeds is '${options.seeds}'; expected a whole number from 1`);
+}
 const seeds = Array.from({ length: Number(options.seeds) }, (_, i) => i + 1);
 
 /** Bytes of memory that a process uses now; 0 when it has ended. */
